@@ -1,0 +1,33 @@
+/**
+ * Consuming what has piled up: the rate must not depend on how much that is.
+ */
+import type { Contender } from '../contender.js'
+import { openBus, publishAll, startWorker } from './memory.js'
+
+const SMALL = 10_000
+
+export const backlogSmall: Contender = {
+  name: 'backlog-10k',
+  what: 'busbar: consume a backlog of 10,000 messages',
+  messages: (sizes) => Math.min(SMALL, sizes.backlog),
+  prepare: prepareBacklog,
+}
+
+export const backlogLarge: Contender = {
+  name: 'backlog-1m',
+  what: 'busbar: consume a backlog of 1,000,000 messages (as many as --backlog says)',
+  messages: (sizes) => sizes.backlog,
+  prepare: prepareBacklog,
+}
+
+async function prepareBacklog(messages: number) {
+  const bus = await openBus()
+  await publishAll(bus, messages)
+  return {
+    async run() {
+      const worker = await startWorker(bus, messages, 'none')
+      await worker.settled()
+    },
+    close: () => bus.close(),
+  }
+}

@@ -1,0 +1,16 @@
+/** All contenders, in the order in which each round runs them. */
+import type { Contender } from '../contender.js'
+import { backlogLarge, backlogSmall } from './backlog.js'
+import { bound } from './bound.js'
+import { memory, memoryKeyed } from './memory.js'
+import { subjectIndex, trieCache } from './subjects.js'
+
+export const contenders: readonly Contender[] = [
+  bound,
+  memory,
+  memoryKeyed,
+  trieCache,
+  subjectIndex,
+  backlogSmall,
+  backlogLarge,
+]

@@ -1,0 +1,136 @@
+/**
+ * One handler call: its context, its time limit, and the single outcome that it can have. What follows from the outcome is the worker
+ * pool's business.
+ *
+ *   running --- handler returns ------------> succeeded
+ *      |------- handler throws, rejects ----> failed
+ *      |------- time limit, stop deadline --> aborted: the signal fires, and whatever the handler does later is ignored
+ */
+import type { Delivery } from './adapter.js'
+import type { ReceivedMessage } from './contract.js'
+import type { Expiring } from './deadlines.js'
+import { BusError } from './errors.js'
+import type { StoredMessage } from './message.js'
+import type { BatchContext, HandlerContext } from './worker-pool-options.js'
+
+/** A delivery in the hands of a pool. */
+export class Held {
+  readonly message: StoredMessage
+  readonly received: ReceivedMessage
+  /** The attempt that its handler is told; fixed, though the backend may count on while the handler runs. */
+  readonly attempt: number
+  /** The heartbeat round in which it came; later rounds extend its ack wait. */
+  readonly beat: number
+  /** What to settle: the newest delivery, when the backend sent the message again meanwhile. */
+  delivery: Delivery
+  /** While its handler runs. */
+  running: Attempt | undefined = undefined
+
+  constructor(delivery: Delivery, received: ReceivedMessage, beat: number) {
+    this.delivery = delivery
+    this.message = delivery.message
+    this.attempt = delivery.attempt
+    this.received = received
+    this.beat = beat
+  }
+}
+
+/** Hears of the end of an attempt, exactly once, unless it was aborted. */
+export interface AttemptOwner {
+  readonly attempts: number
+  /** @param failures what the handler said of single messages of its batch */
+  succeeded(attempt: Attempt, failures: ReadonlyMap<Held, unknown> | undefined): void
+  failed(attempt: Attempt, error: unknown): void
+  working(held: readonly Held[]): void
+}
+
+export class Attempt implements HandlerContext, BatchContext<ReceivedMessage>, Expiring {
+  readonly held: readonly Held[]
+  readonly #owner: AttemptOwner
+  #controller: AbortController | undefined
+  #failures: Map<Held, unknown> | undefined
+  #over = false
+  expiresAt = 0
+  expiresBefore: Expiring | undefined
+  expiresAfter: Expiring | undefined
+
+  constructor(owner: AttemptOwner, held: readonly Held[]) {
+    this.#owner = owner
+    this.held = held
+  }
+
+  /** Calls the handler now. The owner may hear of the outcome before this returns. */
+  run(call: (attempt: Attempt) => unknown): void {
+    try {
+      const result = call(this)
+      if (result instanceof Promise) result.then(this.#succeed, this.#fail)
+      else if (isThenable(result)) Promise.resolve(result).then(this.#succeed, this.#fail)
+      else this.#succeed()
+    } catch (thrown) {
+      this.#fail(thrown)
+    }
+  }
+
+  /** @returns false when it was over already */
+  abort(reason: BusError): boolean {
+    if (this.#over) return false
+    this.#over = true
+    this.#abortController().abort(reason)
+    return true
+  }
+
+  get attempt(): number {
+    return this.held[0]?.attempt ?? 0
+  }
+
+  get lastAttempt(): boolean {
+    return this.attempt >= this.#owner.attempts
+  }
+
+  get signal(): AbortSignal {
+    return this.#abortController().signal
+  }
+
+  attemptOf(message: ReceivedMessage): number {
+    return this.#find(message).attempt
+  }
+
+  working(): void {
+    if (!this.#over) this.#owner.working(this.held)
+  }
+
+  fail(message: ReceivedMessage, error: unknown): void {
+    this.#failures ??= new Map()
+    this.#failures.set(this.#find(message), error)
+  }
+
+  #find(message: ReceivedMessage): Held {
+    const found = this.held.find((held) => held.received === message)
+    if (found !== undefined) return found
+    throw new BusError(
+      'BUS_INVALID_OPTION',
+      '[bus] this message is not part of the batch; pass one that the handler was given',
+    )
+  }
+
+  #abortController(): AbortController {
+    this.#controller ??= new AbortController()
+    return this.#controller
+  }
+
+  readonly #succeed = (): void => {
+    if (this.#over) return
+    this.#over = true
+    this.#owner.succeeded(this, this.#failures)
+  }
+
+  readonly #fail = (error: unknown): void => {
+    if (this.#over) return
+    this.#over = true
+    this.#owner.failed(this, error)
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'then') === 'function'
+}

@@ -1,0 +1,145 @@
+/**
+ * Payloads to bytes and back. Objects travel as JSON, `Uint8Array`s as they are (marked by a header). What JSON would silently change
+ * is refused instead: `NaN`, infinities, `undefined` in lists, functions, symbols, maps, nested binary (`security.md` JSN-1..5).
+ *
+ * Stated encodings: a `Date` (anything with `toJSON`) becomes what `toJSON` returns; `-0` becomes `0`; an `undefined` property is left out.
+ */
+import { BusError } from './errors.js'
+
+/** Deeper data is refused on both sides: it overflows the stack of somebody's decoder. */
+export const MAX_DEPTH = 500
+
+export interface Encoded {
+  readonly payload: Uint8Array
+  readonly content: 'json' | 'bytes'
+}
+
+/** Throws `BUS_INVALID_MESSAGE`. The bytes are a copy: later changes to the caller's data do not alter them. */
+export function encode(data: unknown): Encoded {
+  if (data instanceof Uint8Array) return { payload: Buffer.from(data), content: 'bytes' }
+  return { payload: Buffer.from(toJson(data)), content: 'json' }
+}
+
+function toJson(data: unknown): string {
+  try {
+    assertEncodable(data, 0)
+    const text: string | undefined = JSON.stringify(data)
+    if (text === undefined) throw invalid('data is undefined; publish null for "nothing"')
+    return text
+  } catch (thrown) {
+    if (thrown instanceof BusError) throw thrown
+    throw new BusError('BUS_INVALID_MESSAGE', '[bus] data cannot be encoded as JSON', { cause: thrown })
+  }
+}
+
+function assertEncodable(value: unknown, depth: number): void {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return
+    case 'number':
+      if (!Number.isFinite(value)) throw invalid(`data holds ${value}, which JSON cannot express`)
+      return
+    case 'object':
+      if (value !== null) assertObject(value as Readonly<Record<string, unknown>>, depth)
+      return
+    default:
+      throw invalid(`data holds a ${typeof value}, which JSON cannot express`)
+  }
+}
+
+function assertObject(value: object, depth: number): void {
+  if (depth >= MAX_DEPTH) throw invalid(`data is a cycle or nested deeper than ${MAX_DEPTH} levels`)
+  if (Array.isArray(value)) {
+    // An index loop, because holes are undefined too and iteration helpers skip them.
+    for (let at = 0; at < value.length; at++) assertEncodable(value[at], depth + 1)
+  } else assertRecord(value as Readonly<Record<string, unknown>>, depth)
+}
+
+function assertRecord(value: Readonly<Record<string, unknown>>, depth: number): void {
+  if (typeof value.toJSON === 'function') return assertConverted(value, depth)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) assertFields(value)
+  // `for in` is the fastest way through the keys; inherited ones are none of JSON's business.
+  for (const name in value) {
+    const property = value[name]
+    if (property !== undefined && Object.hasOwn(value, name)) assertEncodable(property, depth + 1)
+  }
+}
+
+function assertConverted(value: object, depth: number): void {
+  const converted: unknown = Reflect.apply(Reflect.get(value, 'toJSON'), value, [''])
+  if (converted === undefined) throw invalid('data holds an object whose toJSON() returns undefined')
+  if (converted !== value) assertEncodable(converted, depth + 1)
+}
+
+/** An instance of a class is encoded by its fields; built-in containers have none and would become `{}`. */
+function assertFields(value: object): void {
+  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1)
+  if (kind !== 'Object')
+    throw invalid(
+      `data holds a ${kind}, which JSON would turn into {}; convert it first, or publish a Uint8Array by itself`,
+    )
+}
+
+/** Throws `BUS_INVALID_MESSAGE`. Bytes come back as a fresh `Uint8Array`. */
+export function decode(payload: Uint8Array, content: string | undefined): unknown {
+  if (content === 'bytes') return new Uint8Array(payload)
+  const text = (
+    payload instanceof Buffer ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+  ).toString()
+  assertShallow(text)
+  const data = parse(text)
+  // Both polluting keys hold these letters, unless they are written with escapes. Nearly every payload ends here.
+  if (text.includes('proto') || text.includes('\\u')) assertUnpolluting(data)
+  return data
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (thrown) {
+    // The parser quotes the payload in its message, and payloads must not reach logs (RED-3).
+    const what = text.length === 0 ? 'is empty' : 'is not JSON'
+    throw new BusError('BUS_INVALID_MESSAGE', `[bus] the payload ${what}`, {
+      cause: thrown instanceof SyntaxError ? undefined : thrown,
+    })
+  }
+}
+
+/** A linear scan, because a recursive decoder would meet the depth first; short texts cannot be too deep. */
+function assertShallow(text: string): void {
+  if (text.length <= 2 * MAX_DEPTH) return
+  let depth = 0
+  let inString = false
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (inString) {
+      if (code === 0x5c) at++
+      else if (code === 0x22) inString = false
+    } else if (code === 0x22) inString = true
+    else if (code === 0x7b || code === 0x5b) {
+      if (++depth > MAX_DEPTH) throw invalid(`the payload is nested deeper than ${MAX_DEPTH} levels`)
+    } else if (code === 0x7d || code === 0x5d) depth--
+  }
+}
+
+/** `{"__proto__": …}` is harmless until somebody merges it into another object, which somebody does. */
+function assertUnpolluting(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return
+  for (const name of Object.keys(value)) {
+    const property: unknown = Reflect.get(value, name)
+    const pollutes =
+      name === '__proto__' ||
+      (name === 'constructor' &&
+        typeof property === 'object' &&
+        property !== null &&
+        Object.hasOwn(property, 'prototype'))
+    if (pollutes) throw invalid(`the payload has a "${name}" key, which would reach prototypes`)
+    assertUnpolluting(property)
+  }
+}
+
+function invalid(problem: string): BusError {
+  return new BusError('BUS_INVALID_MESSAGE', `[bus] ${problem}`)
+}

@@ -1,0 +1,73 @@
+/**
+ * A pool's options with every default written once, checked before anything starts; and what a pool needs from its bus.
+ */
+import type { Adapter } from './adapter.js'
+import type { Clock } from './clock.js'
+import { durationMs, invalid, wholeNumber } from './duration.js'
+import type { Failure } from './failure-log.js'
+import type { Logger } from './logger.js'
+import type { DeadReason, RetryPolicy } from './retry.js'
+import { resolveRetry } from './retry.js'
+import { checkSubject } from './subject.js'
+import type { ResolvedConsumer } from './topology.js'
+import type { BatchPoolOptions, PoolOptions } from './worker-pool-options.js'
+
+export interface PoolSettings {
+  readonly consumer: ResolvedConsumer
+  readonly concurrency: number
+  /** Deliveries that may run or be ready to run. */
+  readonly capacity: number
+  /** 0: no limit. */
+  readonly timeoutMs: number
+  readonly retry: RetryPolicy
+  readonly dedupMs: number
+  readonly deadLetter: string
+  /** Messages in a handler call at most; 1 unless it is a batch handler. */
+  readonly batchSize: number
+  readonly batchWithinMs: number
+  /** Default for `stop()`. */
+  readonly stopWithinMs: number
+}
+
+export interface PoolHost {
+  readonly adapter: Adapter
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  /** Stores a dead letter; resolves once it is accepted. */
+  readonly bury: (failure: Failure, reason: DeadReason, settings: PoolSettings) => Promise<void>
+}
+
+const MAX_CONCURRENCY = 10_000
+
+export function resolvePool(
+  consumer: ResolvedConsumer,
+  options: PoolOptions & Partial<BatchPoolOptions>,
+  stopWithinMs: number,
+): PoolSettings {
+  const concurrency = wholeNumber('concurrency', options.concurrency ?? 16, 1, MAX_CONCURRENCY)
+  const { size: batchSize, withinMs: batchWithinMs } = resolveBatch(options.batch)
+  const prefetch = wholeNumber('prefetch', options.prefetch ?? concurrency * batchSize, 0, MAX_CONCURRENCY * batchSize)
+  return {
+    consumer,
+    concurrency,
+    capacity: concurrency * batchSize + prefetch,
+    timeoutMs: durationMs('timeout', options.timeout ?? '30s'),
+    retry: resolveRetry(options.retry),
+    dedupMs: durationMs('dedup', options.dedup ?? '2m'),
+    deadLetter: checkSubject(options.deadLetter ?? `dead.${consumer.name}`),
+    batchSize,
+    batchWithinMs,
+    stopWithinMs,
+  }
+}
+
+function resolveBatch(batch: BatchPoolOptions['batch'] | undefined): { size: number; withinMs: number } {
+  if (batch === undefined) return { size: 1, withinMs: 0 }
+  if (typeof batch !== 'object' || batch === null) throw invalid('batch', batch, '{ size, within }')
+  return {
+    size: wholeNumber('batch.size', batch.size, 1, MAX_CONCURRENCY),
+    withinMs: durationMs('batch.within', batch.within ?? '50ms'),
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * From a caller's data to an accepted message: checks, encodes, sends, and turns what the backend says into one of three endings:
+ * a receipt, `NotAcceptedError`, `OutcomeUnknownError`. Nothing that fails here has had any effect before the send.
+ */
+import type { Adapter, PublishOutcome } from './adapter.js'
+import type { Clock } from './clock.js'
+import { encode } from './codec.js'
+import { durationMs } from './duration.js'
+import { BusError, NotAcceptedError, OutcomeUnknownError, PublishBatchError, toBusError } from './errors.js'
+import { createIdSource } from './id.js'
+import {
+  CONTENT_HEADER,
+  checkHeaders,
+  checkIdentifier,
+  type Headers,
+  type Outgoing,
+  VERSION_HEADER,
+  withHeaders,
+} from './message.js'
+import type { BatchEntry, PublishOptions } from './message-bus.js'
+import type { Receipt } from './receipt.js'
+import { checkSubject } from './subject.js'
+import { type Address, Topic } from './topic.js'
+
+const DEFAULT_TIMEOUT_MS = 5000
+const NO_OPTIONS: PublishOptions = {}
+
+export class Publisher {
+  /** A new message id. */
+  readonly nextId: () => string
+  readonly #adapter: Adapter
+  readonly #assertOpen: () => void
+
+  /** @param assertOpen throws `BUS_CLOSED` when nothing may be published */
+  constructor(adapter: Adapter, clock: Clock, assertOpen: () => void) {
+    this.#adapter = adapter
+    this.#assertOpen = assertOpen
+    this.nextId = createIdSource(() => clock.now())
+  }
+
+  publish(to: string | Address, data: unknown, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
+    if (typeof to !== 'string') return this.#publishTyped(to, data, options)
+    try {
+      return this.#publishOne(this.#outgoing(to, data, options), options)
+    } catch (thrown) {
+      return Promise.reject(refused(thrown))
+    }
+  }
+
+  async #publishTyped(to: Address, data: unknown, options: PublishOptions): Promise<Receipt> {
+    const message = await this.#typed(to, data, options).catch((thrown: unknown) => {
+      throw refused(thrown)
+    })
+    return this.#publishOne(message, options)
+  }
+
+  /** Awaits only when it must: a backend in this process answers at once, and a promise less is a tenth of a publish. */
+  #publishOne(message: Outgoing, options: PublishOptions): Promise<Receipt> {
+    const outcomes = this.#send([message], timeoutOf(options), options.signal)
+    if (outcomes instanceof Promise) return outcomes.then(([outcome]) => receiptOf(this.#end(message, outcome)))
+    const end = this.#end(message, outcomes[0])
+    return end instanceof BusError ? Promise.reject(end) : Promise.resolve(end)
+  }
+
+  async publishBatch(
+    entries: readonly BatchEntry[],
+    options: PublishOptions = NO_OPTIONS,
+  ): Promise<readonly Receipt[]> {
+    const messages = await this.#prepareAll(entries, options)
+    if (messages.length === 0) return []
+    const outcomes = await this.#send(messages, timeoutOf(options), options.signal)
+    const ends = messages.map((message, at) => this.#end(message, outcomes[at]))
+    const receipts: Receipt[] = []
+    for (const end of ends) {
+      if (end instanceof BusError) throw new PublishBatchError(end, ends)
+      receipts.push(end)
+    }
+    return receipts
+  }
+
+  /** Sends a message that busbar itself made. */
+  async store(message: Outgoing): Promise<Receipt> {
+    const outcomes = await this.#send([message], DEFAULT_TIMEOUT_MS)
+    return receiptOf(this.#end(message, outcomes[0]))
+  }
+
+  /** Every entry is good before any is sent. */
+  async #prepareAll(entries: readonly BatchEntry[], options: PublishOptions): Promise<Outgoing[]> {
+    try {
+      timeoutOf(options)
+      const messages: Outgoing[] = []
+      for (const { to, data, options: own = NO_OPTIONS } of entries) {
+        messages.push(typeof to === 'string' ? this.#outgoing(to, data, own) : await this.#typed(to, data, own))
+      }
+      return messages
+    } catch (thrown) {
+      throw refused(thrown)
+    }
+  }
+
+  async #typed(to: Address, data: unknown, options: PublishOptions): Promise<Outgoing> {
+    const topic = to?.topic
+    if (!(topic instanceof Topic))
+      throw new BusError('BUS_INVALID_SUBJECT', '[bus] publish to a subject, or to topic.at({ … })')
+    await topic.validate(data)
+    const message = this.#outgoing(to.subject, data, options)
+    // Readers take a missing version for 1, so the common case travels without a header.
+    return topic.version === 1
+      ? message
+      : { ...message, headers: withHeaders(message.headers, { [VERSION_HEADER]: String(topic.version) }) }
+  }
+
+  #outgoing(to: string, data: unknown, options: PublishOptions): Outgoing {
+    this.#assertOpen()
+    const subject = checkSubject(to)
+    const id = options.id === undefined ? this.nextId() : checkIdentifier('id', options.id)
+    const key = options.key === undefined ? undefined : checkIdentifier('key', options.key)
+    const headers = checkHeaders(options.headers)
+    const delayMs = this.#delayMs(options)
+    const { payload, content } = encode(data)
+    return {
+      id,
+      dedupId: id,
+      isFresh: options.id === undefined,
+      subject,
+      key,
+      headers: contentHeaders(headers, content),
+      payload,
+      delayMs,
+    }
+  }
+
+  #delayMs(options: PublishOptions): number {
+    const delayMs = options.delay === undefined ? 0 : durationMs('delay', options.delay)
+    if (delayMs === 0 || this.#adapter.supports.delayedPublish) return delayMs
+    throw new BusError(
+      'BUS_UNSUPPORTED',
+      `[${this.#adapter.name}] delayed publish is not supported. Publish without delay`,
+    )
+  }
+
+  /** Never throws for what the backend says of a message. */
+  #send(
+    messages: readonly Outgoing[],
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): readonly PublishOutcome[] | Promise<readonly PublishOutcome[]> {
+    if (signal?.aborted === true) return messages.map(() => notSent)
+    try {
+      const outcomes = this.#adapter.publish(messages, timeoutMs)
+      if (!(outcomes instanceof Promise)) return outcomes
+      const known = outcomes.catch((thrown: unknown) => this.#inDoubt(messages, thrown))
+      return signal === undefined ? known : Promise.race([known, this.#aborted(messages, signal)])
+    } catch (thrown) {
+      return this.#inDoubt(messages, thrown)
+    }
+  }
+
+  /** A port that fails as a whole leaves every message in doubt, unless it was closed and sent nothing. */
+  #inDoubt(messages: readonly Outgoing[], thrown: unknown): readonly PublishOutcome[] {
+    const error = toBusError(thrown, 'BUS_UNAVAILABLE', `[${this.#adapter.name}] publish failed`)
+    const status = error.code === 'BUS_CLOSED' ? 'rejected' : 'unknown'
+    return messages.map(() => ({ status, error }))
+  }
+
+  #aborted(messages: readonly Outgoing[], signal: AbortSignal): Promise<readonly PublishOutcome[]> {
+    return new Promise((resolve) => {
+      const error = new BusError(
+        'BUS_TIMEOUT',
+        `[${this.#adapter.name}] publish was aborted by its signal after it was sent`,
+      )
+      signal.addEventListener('abort', () => resolve(messages.map(() => ({ status: 'unknown', error }))), {
+        once: true,
+      })
+    })
+  }
+
+  #end(message: Outgoing, outcome: PublishOutcome | undefined): Receipt | NotAcceptedError | OutcomeUnknownError {
+    if (outcome?.status === 'accepted') {
+      const { stream, sequence, duplicate } = outcome
+      return { id: message.id, stream, sequence, duplicate, durability: this.#adapter.supports.durability }
+    }
+    if (outcome?.status === 'rejected') return NotAcceptedError.from(outcome.error)
+    const silent = new BusError(
+      'BUS_UNAVAILABLE',
+      `[${this.#adapter.name}] the adapter gave no outcome for ${message.subject}`,
+    )
+    return new OutcomeUnknownError(message.id, outcome?.error ?? silent)
+  }
+}
+
+function receiptOf(end: Receipt | BusError): Receipt {
+  if (end instanceof BusError) throw end
+  return end
+}
+
+const notSent: PublishOutcome = {
+  status: 'rejected',
+  error: new BusError('BUS_TIMEOUT', '[bus] publish was aborted by its signal before it was sent'),
+}
+
+/** Whatever is wrong before the send means: not accepted. */
+function refused(thrown: unknown): NotAcceptedError {
+  return NotAcceptedError.from(toBusError(thrown, 'BUS_INVALID_MESSAGE', '[bus] the message could not be prepared'))
+}
+
+function timeoutOf(options: PublishOptions): number {
+  return options.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs('timeout', options.timeout, { min: 1 })
+}
+
+function contentHeaders(headers: Headers, content: 'json' | 'bytes'): Headers {
+  return content === 'json' ? headers : withHeaders(headers, { [CONTENT_HEADER]: content })
+}

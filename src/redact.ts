@@ -1,0 +1,31 @@
+/**
+ * Removes secrets from text before a person sees it (`security.md` RED-1, RED-4). Works by shape and by known value.
+ */
+
+const HIDDEN = '[redacted]'
+
+const SHAPES: readonly (readonly [RegExp, string])[] = [
+  // The password part of any URL, DSNs included.
+  [/([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s/]*(?=@)/gi, `$1${HIDDEN}`],
+  [/-----BEGIN [A-Z ]*(?:KEY|SEED)-----[\s\S]*?-----END [A-Z ]*(?:KEY|SEED)-----/g, HIDDEN],
+  // nkey seeds (base32, 58 characters) and JWTs.
+  [/\bS[UACOXN][A-Z2-7]{56}\b/g, HIDDEN],
+  [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, HIDDEN],
+  [/\b((?:password|passwd|pwd|secret|token|api[_-]?key)"?\s*[:=]\s*"?)[^\s"',;&}]+/gi, `$1${HIDDEN}`],
+  [/\b(bearer|basic)\s+[\w+/=.-]{8,}/gi, `$1 ${HIDDEN}`],
+]
+
+/** @param secrets known values; their URL-encoded and base64 forms are hidden too (RED-5) */
+export function redact(text: string, secrets: readonly string[] = []): string {
+  let clean = text
+  for (const secret of secrets) {
+    for (const form of secretForms(secret)) clean = clean.replaceAll(form, HIDDEN)
+  }
+  for (const [shape, replacement] of SHAPES) clean = clean.replace(shape, replacement)
+  return clean
+}
+
+function secretForms(secret: string): string[] {
+  if (secret.length === 0) return []
+  return [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64')]
+}
