@@ -6,6 +6,8 @@ import { type Goal, goals } from './goals.js'
 import { type Plan, type Row, type Spread, spread } from './rounds.js'
 
 export interface Report {
+  /** Whether this ran as the compiled package does. A loader's rewriting of functions costs busbar much and the bound little. */
+  readonly compiled: boolean
   readonly machine: {
     readonly cores: number
     readonly model: string
@@ -24,6 +26,7 @@ interface Ratio extends Spread, Goal {
 
 export function report(rows: readonly Row[], plan: Plan): Report {
   return {
+    compiled: import.meta.url.endsWith('.js'),
     machine: {
       cores: availableParallelism(),
       model: cpus()[0]?.model.trim() ?? 'unknown',
@@ -48,8 +51,11 @@ function ratio(goal: Goal, rows: readonly Row[]): Ratio | undefined {
 }
 
 /** Lines for a person. */
-export function describe({ machine, plan, rows, ratios }: Report): string[] {
+export function describe({ compiled, machine, plan, rows, ratios }: Report): string[] {
   return [
+    ...(compiled
+      ? []
+      : ['Run from TypeScript through a loader, which slows busbar down: compile first, as `npm run bench` does']),
     `${machine.cores} cores (${machine.model}), ${machine.memoryGb} GB, node ${machine.node}, ${machine.platform}`,
     `${plan.rounds} interleaved rounds of at least ${plan.seconds} s, ${thousands(plan.messages)} messages a run, 256 bytes of JSON each`,
     '',

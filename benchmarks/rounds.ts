@@ -64,8 +64,6 @@ async function takeTurn(contender: Contender, plan: Plan): Promise<number> {
 /** @returns ms, without preparing and closing */
 async function timeRun(contender: Contender, messages: number): Promise<number> {
   const prepared = await contender.prepare(messages)
-  // With --expose-gc nobody pays for the garbage of the one before.
-  globalThis.gc?.()
   const startedAt = performance.now()
   await prepared.run()
   const tookMs = performance.now() - startedAt

@@ -40,7 +40,7 @@ export interface AttemptOwner {
   readonly attempts: number
   /** @param failures what the handler said of single messages of its batch */
   succeeded(attempt: Attempt, failures: ReadonlyMap<Held, unknown> | undefined): void
-  failed(attempt: Attempt, error: unknown): void
+  failed(attempt: Attempt, error: unknown, failures: ReadonlyMap<Held, unknown> | undefined): void
   working(held: readonly Held[]): void
 }
 
@@ -127,7 +127,7 @@ export class Attempt implements HandlerContext, BatchContext<ReceivedMessage>, E
   readonly #fail = (error: unknown): void => {
     if (this.#over) return
     this.#over = true
-    this.#owner.failed(this, error)
+    this.#owner.failed(this, error, this.#failures)
   }
 }
 

@@ -137,8 +137,7 @@ export class Bus implements MessageBus {
     )
     const settings = resolvePool(consumer, { ...defaults.pool, ...options }, shutdownMs)
     this.#checkConsumer(consumer, settings)
-    const pool = new WorkerPool(
-      this.#poolHost(),
+    const pool: WorkerPool = new WorkerPool(this.#poolHost(() => this.#pools.delete(pool)),
       settings,
       handlerCall(checkHandler(handler), contract, options.batch !== undefined),
     )
@@ -176,13 +175,14 @@ export class Bus implements MessageBus {
     )
   }
 
-  #poolHost(): PoolHost {
+  #poolHost(onStopped: () => void): PoolHost {
     const { adapter, clock, logger, random } = this.#options
     return {
       adapter,
       clock,
       logger,
       random,
+      onStopped,
       bury: async (failure, reason, { consumer, deadLetter }) => {
         const letter = (errorLength: number) =>
           toDeadLetter(failure, reason, consumer.name, deadLetter, clock.now(), errorLength)
@@ -303,8 +303,10 @@ export class Bus implements MessageBus {
     const deadline = clock.monotonic() + withinMs
     const wasClosed = this.#state === 'closed'
     this.#state = 'draining'
+    // Stopped before anything is awaited: from the call of close() on, no pool starts a handler.
+    const stopped = [...this.#pools.keys()].map((pool) => pool.stop({ within: withinMs }))
     await this.#connecting?.catch(() => {})
-    await Promise.all([...this.#pools.keys()].map((pool) => pool.stop({ within: withinMs })))
+    await Promise.all(stopped)
     if (!wasClosed) await withTimeLimit(this.#subscriptions.stop(), deadline - clock.monotonic(), clock)
     this.#state = 'closed'
     await this.#adapter.close()

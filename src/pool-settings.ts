@@ -17,6 +17,8 @@ export interface PoolSettings {
   readonly concurrency: number
   /** Deliveries that may run or be ready to run. */
   readonly capacity: number
+  /** Deliveries are asked for in portions of at least this many. */
+  readonly portion: number
   /** 0: no limit. */
   readonly timeoutMs: number
   readonly retry: RetryPolicy
@@ -37,6 +39,8 @@ export interface PoolHost {
   readonly random: () => number
   /** Stores a dead letter; resolves once it is accepted. */
   readonly bury: (failure: Failure, reason: DeadReason, settings: PoolSettings) => Promise<void>
+  /** The pool holds nothing and starts nothing any more. */
+  readonly onStopped: () => void
 }
 
 const MAX_CONCURRENCY = 10_000
@@ -53,6 +57,7 @@ export function resolvePool(
     consumer,
     concurrency,
     capacity: concurrency * batchSize + prefetch,
+    portion: Math.max(1, Math.floor(prefetch / 2)),
     timeoutMs: durationMs('timeout', options.timeout ?? '30s'),
     retry: resolveRetry(options.retry),
     dedupMs: durationMs('dedup', options.dedup ?? '2m'),

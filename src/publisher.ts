@@ -41,22 +41,22 @@ export class Publisher {
   publish(to: string | Address, data: unknown, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
     if (typeof to !== 'string') return this.#publishTyped(to, data, options)
     try {
-      return this.#publishOne(this.#outgoing(to, data, options), options)
+      const timeoutMs = timeoutOf(options)
+      return this.#publishOne(this.#outgoing(to, data, options), timeoutMs, options.signal)
     } catch (thrown) {
       return Promise.reject(refused(thrown))
     }
   }
 
   async #publishTyped(to: Address, data: unknown, options: PublishOptions): Promise<Receipt> {
-    const message = await this.#typed(to, data, options).catch((thrown: unknown) => {
-      throw refused(thrown)
-    })
-    return this.#publishOne(message, options)
+    const [message] = await this.#prepareAll([{ to, data, options }], options)
+    if (message === undefined) throw new NotAcceptedError('BUS_INVALID_MESSAGE', '[bus] nothing to publish')
+    return this.#publishOne(message, timeoutOf(options), options.signal)
   }
 
   /** Awaits only when it must: a backend in this process answers at once, and a promise less is a tenth of a publish. */
-  #publishOne(message: Outgoing, options: PublishOptions): Promise<Receipt> {
-    const outcomes = this.#send([message], timeoutOf(options), options.signal)
+  #publishOne(message: Outgoing, timeoutMs: number, signal: AbortSignal | undefined): Promise<Receipt> {
+    const outcomes = this.#send([message], timeoutMs, signal)
     if (outcomes instanceof Promise) return outcomes.then(([outcome]) => receiptOf(this.#end(message, outcome)))
     const end = this.#end(message, outcomes[0])
     return end instanceof BusError ? Promise.reject(end) : Promise.resolve(end)
@@ -102,8 +102,9 @@ export class Publisher {
     const topic = to?.topic
     if (!(topic instanceof Topic))
       throw new BusError('BUS_INVALID_SUBJECT', '[bus] publish to a subject, or to topic.at({ … })')
-    await topic.validate(data)
+    // Encoded before anything is awaited: what the caller changes later is not published (JSN-5).
     const message = this.#outgoing(to.subject, data, options)
+    await topic.validate(data)
     // Readers take a missing version for 1, so the common case travels without a header.
     return topic.version === 1
       ? message

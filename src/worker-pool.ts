@@ -36,8 +36,6 @@ const RELEASE: Settlement = { kind: 'release' }
 const WORKING: Settlement = { kind: 'working' }
 /** Wait before trying again to store a dead letter: its stream may be full, or the backend away. */
 const DEAD_LETTER_RETRY_MS = 1000
-/** Deliveries asked for at a time, unless fewer are all there is room for. */
-const MIN_GRANT = 16
 /** Ids that a consumer's dedup window remembers at most; about 10 MB. */
 const DEDUP_MAX_IDS = 50_000
 
@@ -139,8 +137,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
     while (this.#running < concurrency && this.#intake.ready > 0 && this.#batchIsDue()) this.#start()
     const room = capacity - (this.#intake.size - this.#intake.behind) - this.#granted
     // Asked for in portions, because each request costs the backend more than a message does.
-    if (room < Math.min(MIN_GRANT, capacity) && this.#granted + this.#intake.ready > 0) return
-    if (room <= 0) return
+    if (room < this.#settings.portion) return
     this.#granted += room
     this.#feed?.grant(room)
   }
@@ -213,9 +210,9 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
     this.#pump()
   }
 
-  failed(attempt: Attempt, error: unknown): void {
+  failed(attempt: Attempt, error: unknown, failures?: ReadonlyMap<Held, unknown>): void {
     this.#end(attempt)
-    for (const held of attempt.held) this.#fail(held, error)
+    for (const held of attempt.held) this.#fail(held, failures?.has(held) === true ? failures.get(held) : error)
     this.#pump()
   }
 
@@ -323,6 +320,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
     this.#limits.clear()
     this.#intake.close()
     await stopped
+    this.#host.onStopped()
     return { finished: running - aborted, released: unstarted.length, aborted }
   }
 

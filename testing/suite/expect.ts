@@ -6,16 +6,17 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { BusError, type BusErrorCode } from '../../src/errors.js'
 
 const PATIENCE_MS = 10_000
-const POLL_MS = 4
+/** Looks often at first, then less often: a look may cost a round trip to a server. */
+const [FIRST_POLL_MS, LAST_POLL_MS] = [2, 30]
 /** Timers and wall clocks count whole ms, so something on time can seem that much early. */
 const CLOCK_GRAIN_MS = 2
 
 /** Waits until the condition holds; fails, naming what was awaited, when it does not within ten seconds. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS
-  while (!(await condition())) {
+  for (let pollMs = FIRST_POLL_MS; !(await condition()); pollMs = Math.min(LAST_POLL_MS, pollMs * 1.3)) {
     assert.ok(performance.now() < deadline, `waited ${PATIENCE_MS} ms for ${what}`)
-    await wait(POLL_MS)
+    await wait(pollMs)
   }
 }
 
