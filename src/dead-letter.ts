@@ -17,6 +17,7 @@ import {
   withHeaders,
 } from './message.js'
 import type { DeadReason } from './retry.js'
+import { assertSupported } from './support.js'
 
 export interface DeadLetter {
   /** Where it lies: its place in the dead-letter stream, and the handle for `show`. */
@@ -166,8 +167,6 @@ export interface DeadLetterPlace {
   readonly adapter: () => Adapter
   /** Throws when the message is not accepted. */
   readonly publish: (message: Outgoing) => Promise<unknown>
-  /** Throws `BUS_UNSUPPORTED` when the backend cannot remove a message. */
-  readonly assertRemovable: () => void
 }
 
 export class StoredDeadLetters implements DeadLetters {
@@ -206,7 +205,7 @@ export class StoredDeadLetters implements DeadLetters {
     selection: DeadLetterSelection,
     act: (stored: StoredMessage, letter: DeadLetter) => Promise<unknown>,
   ): Promise<number> {
-    this.#place.assertRemovable()
+    assertSupported(this.#place.adapter(), 'remove')
     let matched = 0
     for await (const { stored, letter } of this.#select(selection)) {
       matched++

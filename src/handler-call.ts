@@ -1,6 +1,7 @@
 /** From a user's handler to what an attempt runs: types the messages by their topics first, so that a bad one never reaches it. */
 import type { Attempt } from './attempt.js'
 import type { Contract, ReceivedMessage } from './contract.js'
+import { invalid } from './duration.js'
 
 type AnyHandler = (input: never, context: never) => unknown
 
@@ -32,4 +33,10 @@ async function runBatch(
     }
   }
   if (good.length > 0) await call(good, attempt)
+}
+
+/** Throws `BUS_INVALID_OPTION`. */
+export function checkHandler<Handler>(handler: Handler): Handler {
+  if (typeof handler === 'function') return handler
+  throw invalid('handler', handler, 'a function')
 }

@@ -20,6 +20,7 @@ import {
 import type { BatchEntry, PublishOptions } from './message-bus.js'
 import type { Receipt } from './receipt.js'
 import { checkSubject } from './subject.js'
+import { assertSupported } from './support.js'
 import { type Address, Topic } from './topic.js'
 
 const DEFAULT_TIMEOUT_MS = 5000
@@ -133,11 +134,8 @@ export class Publisher {
 
   #delayMs(options: PublishOptions): number {
     const delayMs = options.delay === undefined ? 0 : durationMs('delay', options.delay)
-    if (delayMs === 0 || this.#adapter.supports.delayedPublish) return delayMs
-    throw new BusError(
-      'BUS_UNSUPPORTED',
-      `[${this.#adapter.name}] delayed publish is not supported. Publish without delay`,
-    )
+    if (delayMs > 0) assertSupported(this.#adapter, 'delayedPublish')
+    return delayMs
   }
 
   /** Never throws for what the backend says of a message. */

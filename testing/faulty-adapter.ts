@@ -19,7 +19,7 @@ import type {
   Sink,
 } from '../src/adapter.js'
 import type { Clock } from '../src/clock.js'
-import { BusError } from '../src/errors.js'
+import type { BusError } from '../src/errors.js'
 import type { Outgoing, StoredMessage } from '../src/message.js'
 import type { ResolvedConsumer, ResolvedStream } from '../src/topology.js'
 import { shuffled } from './run-number.js'

@@ -60,7 +60,10 @@ export class TestBus implements AsyncDisposable {
     await this.clock.quiet()
     while (this.#adapter.inHand > 0) {
       if (performance.now() > deadline) {
-        throw new BusError('BUS_TIMEOUT', `[test] ${this.#adapter.inHand} deliveries are still in the hands of a handler. If it waits for time to pass, call advance()`)
+        throw new BusError(
+          'BUS_TIMEOUT',
+          `[test] ${this.#adapter.inHand} deliveries are still in the hands of a handler. If it waits for time to pass, call advance()`,
+        )
       }
       await turn()
       await this.clock.quiet()
@@ -72,7 +75,9 @@ export class TestBus implements AsyncDisposable {
   /** Accepted messages whose subject the pattern takes, in order. */
   published(pattern = '>'): readonly Message[] {
     const checked = checkPattern(pattern)
-    return this.#adapter.accepted.filter((message) => match(checked, message.subject)).map((message) => this.#asMessage(message))
+    return this.#adapter.accepted
+      .filter((message) => match(checked, message.subject))
+      .map((message) => this.#asMessage(message))
   }
 
   /** The first accepted message that the pattern takes and `where` holds for: one already there, or the next one to come. */

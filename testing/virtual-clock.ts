@@ -70,7 +70,8 @@ export class VirtualClock implements Clock {
   #next(end: number): Pending | undefined {
     let first: Pending | undefined
     // The list is in the order of setting, so of two that are due together the older fires first.
-    for (const timer of this.#timers) if (timer.dueAt <= end && (first === undefined || timer.dueAt < first.dueAt)) first = timer
+    for (const timer of this.#timers)
+      if (timer.dueAt <= end && (first === undefined || timer.dueAt < first.dueAt)) first = timer
     return first
   }
 

@@ -12,6 +12,8 @@ import { trueFigures } from './truth.js'
 
 // npm and tsx pass Ctrl-C on to a process that has already received it from the terminal: that is one signal, not two.
 const SAME_SIGNAL_MS = 400
+/** EX_CONFIG of sysexits.h, as the CLI of busbar uses it. */
+const EXIT_CONFIG = 78
 
 const output = terminalOutput(process.stdout)
 
@@ -21,7 +23,8 @@ async function main(): Promise<number> {
   const unset = process.env.MESSAGE_BUS === undefined
   output.line(unset ? 'MESSAGE_BUS is not set: using memory' : `MESSAGE_BUS is ${backend}`)
   const flights = await loadFlights()
-  await using bus = await busFromEnv({ ...process.env, MESSAGE_BUS: backend }, { streams })
+  // busbar warns of each dead letter; here they are expected, and listed at the end.
+  await using bus = await busFromEnv({ BUSBAR_LOG: 'error', ...process.env, MESSAGE_BUS: backend }, { streams })
   return await runDemo({ bus, flights, expected: trueFigures(flights), signal, output })
 }
 
@@ -45,5 +48,5 @@ try {
   process.exitCode = await main()
 } catch (error) {
   console.error(isBusError(error) ? error.message : error)
-  process.exitCode = 1
+  process.exitCode = isBusError(error, 'BUS_CONFIG') ? EXIT_CONFIG : 1
 }

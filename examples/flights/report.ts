@@ -60,6 +60,7 @@ export function reportFinished(
     ['airport', 'flights', 'average delay', 'worst', 'late in a row', 'last departure'],
     airportRows(figures),
   )
+  output.line('')
   for (const { figure, measured, expected } of differences.slice(0, DIFFERENCES_SHOWN)) {
     output.line(`DIFFERENT  ${figure}: ${shorten(measured)}, and the file says ${shorten(expected)}`)
   }
@@ -97,6 +98,7 @@ export function reportInterrupted(output: Output, { published, rows }: Interrupt
     return [row.consumer, ...numbers.map(String)]
   })
   table(output, header, cells)
+  output.line('')
   const lost = rows.filter((row) => row.handled + row.dead + row.left !== published)
   for (const row of lost) output.line(`DIFFERENT  ${row.consumer}: handled + dead + left is not ${published}`)
   if (lost.length > 0) return 1
@@ -112,7 +114,6 @@ function table(output: Output, header: readonly string[], rows: readonly (readon
   const pad = (cell: string, at: number) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))
   output.line('')
   for (const row of [header, ...rows]) output.line(`  ${row.map(pad).join('  ')}`)
-  output.line('')
 }
 
 function shorten(text: string): string {

@@ -9,6 +9,7 @@ import type {
   Capabilities,
   Delivery,
   Feed,
+  Guarantee,
   Listening,
   ProvisionReport,
   PublishOutcome,
@@ -39,6 +40,26 @@ export const supports: Capabilities = {
   remove: false,
   transactions: false,
 }
+
+const promises: Record<Guarantee['topic'], string> = {
+  accepted: 'the message is in the heap of this process',
+  'lost-only-if': 'the process exits, or a limit of the stream takes it',
+  delivery: 'at least once per consumer while the process lives',
+  phantoms: 'never',
+  'publish-dedup': 'none: a repeated publish is another message',
+  'handler-duplicates': 'after a failure, a timeout, an ack wait that passed, or a repeated publish',
+  order: "per key and consumer, retries included, with order: 'key'",
+  'dead-letter': 'stored before the original is settled',
+  replay: 'what the limits of the stream have left',
+  shutdown: 'what has not started is handed back and costs no attempt',
+  'broker-down': 'there is none',
+}
+
+const guarantees = Object.entries(promises).map(([topic, promise]) => ({
+  topic: topic as Guarantee['topic'],
+  promise,
+  observed: 'unknown',
+}))
 
 /** @param server shared with other toys; default: one of its own */
 export function toy(server?: ToyServer): Adapter {
@@ -129,6 +150,7 @@ class Toy implements Adapter {
       } else {
         if (message.sequence > end || message.time > (toTimeMs ?? message.time)) return
         yield message
+        this.#open()
         sequence = message.sequence + 1
       }
     }
@@ -149,7 +171,7 @@ class Toy implements Adapter {
         delayed: 0,
       })),
       consumers: [...consumers.values()].map((consumer) => consumer.report()),
-      guarantees: [{ topic: 'accepted', promise: "the message is in this process's heap", observed: 'always so' }],
+      guarantees,
     }
   }
 

@@ -32,7 +32,7 @@ describe('npm run demo', () => {
 
   it('refuses an unknown backend and says so', async () => {
     const { code, stderr } = await runExample(SCRIPT, [], { MESSAGE_BUS: 'pigeon' }).ended
-    expect(code).toBe(1)
+    expect(code).toBe(78)
     expect(stderr).toContain('MESSAGE_BUS')
     expect(stderr).toContain('pigeon')
   })
@@ -46,6 +46,13 @@ describe('npm run demo', () => {
       await expectInterrupted(demo)
     },
   )
+
+  it('ends cleanly on Ctrl-C before it is connected', async () => {
+    const demo = runExample(SCRIPT)
+    await demo.said('MESSAGE_BUS')
+    demo.kill('SIGINT')
+    await expectInterrupted(demo)
+  })
 
   it('takes a signal that npm and the terminal both send for one', async () => {
     const demo = runExample(SCRIPT)

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { supports, toy } from '../../examples/toy-adapter/toy.js'
 import { ToyServer } from '../../examples/toy-adapter/toy-server.js'
 import type { Adapter, Capabilities } from '../../src/adapter.js'
-import { adapterSuite, type Harness } from '../../testing/index.js'
+import { adapterSuite, type Harness, type SuiteScenario } from '../../testing/index.js'
 
 const server = new ToyServer()
 const harness: Harness = { name: 'toy', supports, connect: () => toy(server) }
@@ -28,20 +28,31 @@ describe('a toy that claims what it cannot do', () => {
     'remove',
   ] as const
 
-  it.concurrent.each(claims)('fails the suite: %s', async (claim) => {
-    const liar = lying({ ...supports, [claim]: true })
-    const honest = new Set(titles(harness))
-    const added = adapterSuite(liar).flatMap((group) =>
-      group.scenarios.filter((scenario) => !honest.has(`${group.name}: ${scenario.title}`)),
-    )
-    expect(added.length, 'the claim adds scenarios').toBeGreaterThan(0)
-    const ends = await Promise.allSettled(added.map((scenario) => scenario.run()))
-    expect(ends.filter((end) => end.status === 'rejected').length).toBeGreaterThan(0)
-  })
+  it('fails the suite, whatever it claims', async () => {
+    const honest = new Set(namesOf(harness).keys())
+    const foundOut = claims.map(async (claim) => {
+      const added = [...namesOf(lying({ ...supports, [claim]: true }))].filter(([name]) => !honest.has(name))
+      // The first scenario that fails is enough: most of the others would only wait for what never comes.
+      for (const [, scenario] of added) if (await fails(scenario)) return claim
+      return `${claim} is believed by ${added.length} scenarios`
+    })
+    expect(await Promise.all(foundOut)).toEqual(claims)
+  }, 60_000)
 })
 
-function titles(of: Harness): string[] {
-  return adapterSuite(of).flatMap((group) => group.scenarios.map((scenario) => `${group.name}: ${scenario.title}`))
+function namesOf(of: Harness): ReadonlyMap<string, SuiteScenario> {
+  return new Map(
+    adapterSuite(of).flatMap((group) =>
+      group.scenarios.map((scenario) => [`${group.name}: ${scenario.title}`, scenario]),
+    ),
+  )
+}
+
+function fails(scenario: SuiteScenario): Promise<boolean> {
+  return scenario.run().then(
+    () => false,
+    () => true,
+  )
 }
 
 /** A harness whose adapters and words agree, and are both false. */

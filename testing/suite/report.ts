@@ -80,12 +80,12 @@ export const report: GroupDefinition = {
             if (message.data === 'fails') throw new Error('always')
             return gate.enter()
           },
-          s.pool({ concurrency: 2, prefetch: 2, retry: { attempts: 9, backoff: ['1m'], jitter: 0 } }),
+          s.pool({ concurrency: 2, prefetch: 1, retry: { attempts: 9, backoff: ['1m'], jitter: 0 } }),
         )
         await gate.reached(2)
-        await until(() => pool.stats().waiting === 2, 'two to be held ready')
+        await until(() => pool.stats().waiting === 1, 'one to be held ready')
         const { lag, inFlight, waiting } = pool.stats()
-        assert.deepEqual({ lag, inFlight, waiting }, { lag: 10, inFlight: 2, waiting: 2 })
+        assert.deepEqual({ lag, inFlight, waiting }, { lag: 10, inFlight: 2, waiting: 1 })
         gate.open()
         await until(() => pool.stats().handled === 9, 'the good ones')
         await until(async () => (await s.consumerReport(bus)).inFlight === 1, 'the good ones to be settled')

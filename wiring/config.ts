@@ -1,0 +1,191 @@
+/**
+ * The only reader of an environment, which it is handed as a record. Everything is checked at once, and everything that is wrong is said
+ * at once. Secrets live in closures, so that no log, error or `inspect` can show them.
+ */
+import { inspect } from 'node:util'
+import { z } from 'zod'
+import { ADAPTERS, type AdapterName, PLANNED_ADAPTERS } from '../adapters/index.js'
+import { durationMs } from '../src/duration.js'
+import { BusError } from '../src/errors.js'
+import { redact } from '../src/redact.js'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Everything that is wrong with an environment. */
+export class ConfigError extends BusError {
+  override readonly name = 'ConfigError'
+  /** One line each: the variable, what it is, what is expected. */
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(
+      'BUS_CONFIG',
+      `[config] ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
+    )
+    this.problems = problems
+  }
+}
+
+/** A duration in ms. */
+const duration = z.string().transform((text, context) => {
+  try {
+    return durationMs('', /^\d+$/.test(text) ? Number(text) : text)
+  } catch {
+    context.addIssue("is not a duration such as '250ms', '30s', '2m', '4h', '7d' or a number of ms")
+    return z.NEVER
+  }
+})
+
+function whole(min: number, max: number): z.ZodType<number, string> {
+  return z
+    .string()
+    .regex(/^\d+$/, `is not a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `is not a whole number from ${min} to ${max}`)
+}
+
+const flag = z
+  .enum(['true', 'false', '1', '0'], "is not 'true' or 'false'")
+  .transform((text) => text === 'true' || text === '1')
+const text = z.string()
+const url = (...protocols: readonly string[]): z.ZodString =>
+  text.refine(
+    (value) => hasProtocol(value, protocols),
+    `is not a URL with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  )
+const urls = (...protocols: readonly string[]): z.ZodType<readonly string[], string> =>
+  text
+    .transform((list) => list.split(',').map((each) => each.trim()))
+    .refine(
+      (list) => list.every((each) => hasProtocol(each, protocols)),
+      `is not a comma-separated list of URLs with ${protocols.join(', ')}`,
+    )
+
+function hasProtocol(value: string, protocols: readonly string[]): boolean {
+  return URL.canParse(value) && protocols.includes(new URL(value).protocol)
+}
+
+const messageBus = z.enum(Object.keys(ADAPTERS) as AdapterName[], {
+  error: ({ input }) => {
+    const available = Object.keys(ADAPTERS).join(', ')
+    return PLANNED_ADAPTERS.includes(String(input))
+      ? `is a backend that this version does not have; available: ${available}`
+      : `is not one of: ${available}`
+  },
+})
+
+/** Every variable that busbar knows. `.env.example` explains each. */
+const variables = {
+  MESSAGE_BUS: messageBus,
+  NATS_URL: urls('nats:', 'tls:', 'ws:', 'wss:').optional(),
+  NATS_USER: text.optional(),
+  NATS_PASSWORD: text.optional(),
+  NATS_TOKEN: text.optional(),
+  NATS_CREDS: text.optional(),
+  NATS_NKEY_SEED_FILE: text.optional(),
+  NATS_TLS_CA: text.optional(),
+  NATS_TLS_CERT: text.optional(),
+  NATS_TLS_KEY: text.optional(),
+  NATS_STREAM_NAME: text.regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not 1 to 64 letters, digits, "-" or "_"').optional(),
+  NATS_MAX_MSGS: whole(1, Number.MAX_SAFE_INTEGER).optional(),
+  NATS_MAX_AGE: duration.optional(),
+  NATS_REPLICAS: whole(1, 5).optional(),
+  DATABASE_URL: url('postgres:', 'postgresql:').optional(),
+  BUSBAR_SCHEMA: text
+    .regex(/^[a-z_][a-z0-9_]{0,47}$/, 'is not a lower-case SQL name of at most 48 characters')
+    .optional(),
+  BUSBAR_DUAL_INNER: z.enum(['nats', 'memory'], "is not 'nats' or 'memory'").optional(),
+  BUSBAR_CONCURRENCY: whole(1, 10_000).optional(),
+  BUSBAR_ACK_WAIT: duration.optional(),
+  BUSBAR_RETRY_ATTEMPTS: whole(1, 1000).optional(),
+  BUSBAR_DEDUP_WINDOW: duration.optional(),
+  BUSBAR_SHUTDOWN_WITHIN: duration.optional(),
+  BUSBAR_STRICT: flag.optional(),
+  BUSBAR_LOG: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'], "is not 'debug', 'info', 'warn', 'error' or 'silent'")
+    .optional(),
+} as const
+
+const schema = z.object(variables)
+type Values = z.infer<typeof schema>
+
+/** Names of all variables, in the order of `.env.example`. */
+export const VARIABLE_NAMES: readonly string[] = Object.keys(variables)
+
+const SECRETS: ReadonlySet<string> = new Set(['NATS_PASSWORD', 'NATS_TOKEN', 'NATS_URL', 'DATABASE_URL'])
+const DEFAULT_SHUTDOWN_MS = 20_000
+
+export class Config {
+  readonly #values: Values
+
+  constructor(values: Values) {
+    this.#values = values
+  }
+
+  get messageBus(): AdapterName {
+    return this.#values.MESSAGE_BUS
+  }
+
+  get shutdownWithinMs(): number {
+    return this.#values.BUSBAR_SHUTDOWN_WITHIN ?? DEFAULT_SHUTDOWN_MS
+  }
+
+  /** The parsed value of one variable, secrets included; undefined when it is not set. */
+  get<Name extends keyof Values>(name: Name): Values[Name] {
+    return this.#values[name]
+  }
+
+  /** What is set, with secrets hidden. */
+  toJSON(): Record<string, unknown> {
+    return Object.fromEntries(
+      Object.entries(this.#values).map(([name, value]) => [name, SECRETS.has(name) ? '[redacted]' : value]),
+    )
+  }
+
+  [inspect.custom](): string {
+    return `Config ${inspect(this.toJSON())}`
+  }
+}
+
+/** Reads an environment. An empty value counts as not set. Throws a `ConfigError` that lists every problem. */
+export function parseConfig(env: Environment): Config {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+  const result = schema.safeParse(set)
+  const problems = [
+    ...(result.success ? [] : result.error.issues.map((issue) => describe(issue, set))),
+    ...unknownNames(set),
+  ]
+  if (problems.length > 0 || !result.success) throw new ConfigError(problems)
+  return new Config(result.data)
+}
+
+function describe(issue: z.core.$ZodIssue, set: Readonly<Record<string, unknown>>): string {
+  const name = String(issue.path[0])
+  const value = set[name]
+  if (value === undefined) return `${name} is not set; give one of: ${Object.keys(ADAPTERS).join(', ')}`
+  return `${name}=${SECRETS.has(name) ? '[redacted]' : redact(String(value).slice(0, 100))} ${issue.message}`
+}
+
+/** A misspelt setting that is silently ignored is found at three in the morning. Only our own prefix can be checked. */
+function unknownNames(set: Readonly<Record<string, unknown>>): string[] {
+  const ours = Object.keys(set).filter((name) => name.startsWith('BUSBAR_') && !VARIABLE_NAMES.includes(name))
+  return ours.map((name) => `${name} is not a setting; did you mean ${nearest(name)}?`)
+}
+
+function nearest(name: string): string {
+  const known = VARIABLE_NAMES.filter((each) => each.startsWith('BUSBAR_'))
+  return known.toSorted((a, b) => distance(name, a) - distance(name, b))[0] ?? 'MESSAGE_BUS'
+}
+
+/** Levenshtein distance. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1]
+    for (const [j, other] of [...b].entries()) {
+      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

@@ -1,0 +1,82 @@
+/** `busbar/env`: from an environment to a connected bus. The chosen backend is loaded, and no other. */
+import { ADAPTERS } from '../adapters/index.js'
+import type { Adapter } from '../src/adapter.js'
+import { createBus } from '../src/bus.js'
+import type { BusDefaults } from '../src/bus-options.js'
+import type { Clock } from '../src/clock.js'
+import { jsonLogger, type Logger, silentLogger } from '../src/logger.js'
+import type { MessageBus } from '../src/message-bus.js'
+import type { StreamDefinition } from '../src/topology.js'
+import { type Config, type Environment, parseConfig } from './config.js'
+
+export { type Config, ConfigError, type Environment, parseConfig } from './config.js'
+
+export interface EnvOptions {
+  readonly streams?: readonly StreamDefinition[]
+  /** Default: JSON lines on stderr, from the level of `BUSBAR_LOG` (`warn`) up. */
+  readonly logger?: Logger
+  readonly clock?: Clock
+}
+
+/** A connected bus on the backend that `MESSAGE_BUS` names. Throws `ConfigError` with every problem of the environment. */
+export async function busFromEnv(env: Environment, options: EnvOptions = {}): Promise<MessageBus> {
+  return openBus(parseConfig(env), options)
+}
+
+export function createAdapter(config: Config): Promise<Adapter> {
+  return ADAPTERS[config.messageBus]()
+}
+
+/** @param adapter default: the one that the configuration names */
+export async function openBus(config: Config, options: EnvOptions = {}, adapter?: Adapter): Promise<MessageBus> {
+  const bus = createBus({
+    adapter: adapter ?? (await createAdapter(config)),
+    streams: (options.streams ?? defaultStreams(config)).map((stream) => ({ ...streamDefaults(config), ...stream })),
+    logger: options.logger ?? loggerOf(config),
+    strict: config.get('BUSBAR_STRICT') ?? false,
+    defaults: defaultsOf(config),
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+  })
+  await bus.connect()
+  return bus
+}
+
+/** Without declared streams, `NATS_STREAM_NAME` gives one stream with the subjects below its own name. */
+function defaultStreams(config: Config): readonly StreamDefinition[] {
+  const name = config.get('NATS_STREAM_NAME')
+  return name === undefined ? [] : [{ name, subjects: [`${name}.>`] }]
+}
+
+/** For streams that do not say. */
+function streamDefaults(config: Config): Partial<StreamDefinition> {
+  return defined({
+    maxMessages: config.get('NATS_MAX_MSGS'),
+    maxAge: config.get('NATS_MAX_AGE'),
+    replicas: config.get('NATS_REPLICAS'),
+  })
+}
+
+function defaultsOf(config: Config): BusDefaults {
+  const attempts = config.get('BUSBAR_RETRY_ATTEMPTS')
+  return {
+    pool: defined({
+      concurrency: config.get('BUSBAR_CONCURRENCY'),
+      dedup: config.get('BUSBAR_DEDUP_WINDOW'),
+      retry: attempts === undefined ? undefined : { attempts },
+    }),
+    shutdownWithin: config.shutdownWithinMs,
+    ...defined({ ackWait: config.get('BUSBAR_ACK_WAIT') }),
+  }
+}
+
+function loggerOf(config: Config): Logger {
+  const level = config.get('BUSBAR_LOG') ?? 'warn'
+  return level === 'silent' ? silentLogger : jsonLogger((line) => process.stderr.write(line), level)
+}
+
+type Defined<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> }
+
+/** Leaves out what is undefined, so that it cannot overrule a default. */
+function defined<Fields extends object>(fields: Fields): Defined<Fields> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<Fields>
+}
