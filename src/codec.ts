@@ -16,20 +16,20 @@ export interface Encoded {
 
 /** Throws `BUS_INVALID_MESSAGE`. The bytes are a copy: later changes to the caller's data do not alter them. */
 export function encode(data: unknown): Encoded {
-  if (data instanceof Uint8Array) return { payload: Buffer.from(data), content: 'bytes' }
-  return { payload: Buffer.from(toJson(data)), content: 'json' }
-}
-
-function toJson(data: unknown): string {
   try {
-    assertEncodable(data, 0)
-    const text: string | undefined = JSON.stringify(data)
-    if (text === undefined) throw invalid('data is undefined; publish null for "nothing"')
-    return text
+    if (data instanceof Uint8Array) return { payload: Buffer.from(data), content: 'bytes' }
+    return { payload: Buffer.from(toJson(data)), content: 'json' }
   } catch (thrown) {
     if (thrown instanceof BusError) throw thrown
     throw new BusError('BUS_INVALID_MESSAGE', '[bus] data cannot be encoded as JSON', { cause: thrown })
   }
+}
+
+function toJson(data: unknown): string {
+  assertEncodable(data, 0)
+  const text: string | undefined = JSON.stringify(data)
+  if (text === undefined) throw invalid('data is undefined; publish null for "nothing"')
+  return text
 }
 
 function assertEncodable(value: unknown, depth: number): void {
@@ -57,13 +57,16 @@ function assertObject(value: object, depth: number): void {
 }
 
 function assertRecord(value: Readonly<Record<string, unknown>>, depth: number): void {
-  if (typeof value.toJSON === 'function') return assertConverted(value, depth)
+  // A Buffer has a toJSON, but what it makes is an object that no reader turns back into bytes.
+  if (typeof value.toJSON === 'function' && !(value instanceof Uint8Array)) return assertConverted(value, depth)
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) assertFields(value)
   // `for in` is the fastest way through the keys; inherited ones are none of JSON's business.
   for (const name in value) {
     const property = value[name]
-    if (property !== undefined && Object.hasOwn(value, name)) assertEncodable(property, depth + 1)
+    if (property === undefined || !Object.hasOwn(value, name)) continue
+    if (isPolluting(name, property)) throw pollutes('data', name)
+    assertEncodable(property, depth + 1)
   }
 }
 
@@ -129,15 +132,20 @@ function assertUnpolluting(value: unknown): void {
   if (typeof value !== 'object' || value === null) return
   for (const name of Object.keys(value)) {
     const property: unknown = Reflect.get(value, name)
-    const pollutes =
-      name === '__proto__' ||
-      (name === 'constructor' &&
-        typeof property === 'object' &&
-        property !== null &&
-        Object.hasOwn(property, 'prototype'))
-    if (pollutes) throw invalid(`the payload has a "${name}" key, which would reach prototypes`)
+    if (isPolluting(name, property)) throw pollutes('the payload', name)
     assertUnpolluting(property)
   }
+}
+
+function isPolluting(name: string, property: unknown): boolean {
+  if (name === '__proto__') return true
+  return (
+    name === 'constructor' && typeof property === 'object' && property !== null && Object.hasOwn(property, 'prototype')
+  )
+}
+
+function pollutes(what: string, name: string): BusError {
+  return invalid(`${what} has a "${name}" key, which would reach prototypes`)
 }
 
 function invalid(problem: string): BusError {

@@ -62,7 +62,10 @@ export class Deadlines<Item extends Expiring> {
       this.#onExpired(first)
     }
     const next = this.#first()
-    if (next !== undefined && this.#timer === undefined) this.#arm(next.expiresAt - now)
+    if (next === undefined) return
+    // What was added meanwhile has set a timer for its own time, and older items may be due before that.
+    this.#timer?.cancel()
+    this.#arm(next.expiresAt - now)
   }
 
   #first(): Item | undefined {

@@ -50,6 +50,8 @@ export interface StoredMessage {
   /** ms since the epoch */
   readonly time: number
   readonly id: string
+  /** True when no other message can have this id, because it was made for this one. Default: not known. */
+  readonly isFresh?: boolean
   readonly subject: string
   readonly key: string | undefined
   readonly headers: Headers

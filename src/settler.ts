@@ -46,7 +46,8 @@ export class Settler {
 
   /** Acknowledges a message whose id was handled before. @returns whether it was */
   skipDuplicate(held: Held, now: number): boolean {
-    if (this.#handled.get(held.message.id, now) !== true) return false
+    const isFirst = held.message.isFresh === true && held.attempt === 1
+    if (isFirst || this.#handled.get(held.message.id, now) !== true) return false
     this.counts.duplicates++
     this.skip(held)
     return true

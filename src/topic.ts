@@ -50,8 +50,8 @@ export class Topic<Input = unknown, Output = unknown, Params = Readonly<Record<s
     this.template = template
     this.pattern = checkPattern(this.#tokens.map((token) => (token.param === undefined ? token.text : '*')).join('.'))
     this.version = wholeNumber(`topic ${template}: version`, options?.version ?? 1, 1, 1_000_000)
-    if (typeof options.schema?.['~standard']?.validate !== 'function') {
-      throw invalidOption(`topic ${template}: schema`, options.schema, 'a Standard Schema, such as z.object({ … })')
+    if (typeof options?.schema?.['~standard']?.validate !== 'function') {
+      throw invalidOption(`topic ${template}: schema`, options?.schema, 'a Standard Schema, such as z.object({ … })')
     }
     this.#schema = options.schema
     this.#upcasts = new Map(Object.entries(options.upcasts ?? {}).map(([from, step]) => [Number(from), step]))

@@ -3,24 +3,25 @@
  * digest, so that a dedup window does not hold on to big messages that the stream has dropped.
  */
 import { createHash } from 'node:crypto'
-import type { Outgoing } from '../../src/message.js'
 
 const DIGEST_OVER_BYTES = 1024
 
-/** What a dedup window remembers of a message. */
+/** What a dedup window remembers of a message. A small message is remembered as it is. */
 export interface Accepted {
   readonly subject: string
-  readonly bytes: Uint8Array
+  /** The payload, or the digest of a large one. */
+  readonly payload: Uint8Array
   /** 0 while the message is delayed. */
   readonly sequence: number
 }
 
-export function accepted({ subject, payload }: Outgoing, sequence: number): Accepted {
-  return { subject, bytes: fingerprint(payload), sequence }
+export function accepted(message: Accepted): Accepted {
+  const { subject, payload, sequence } = message
+  return payload.byteLength <= DIGEST_OVER_BYTES ? message : { subject, payload: fingerprint(payload), sequence }
 }
 
-export function isSameContent(message: Outgoing, earlier: Accepted): boolean {
-  return message.subject === earlier.subject && Buffer.compare(fingerprint(message.payload), earlier.bytes) === 0
+export function isSameContent(message: Omit<Accepted, 'sequence'>, earlier: Accepted): boolean {
+  return message.subject === earlier.subject && Buffer.compare(fingerprint(message.payload), earlier.payload) === 0
 }
 
 function fingerprint(payload: Uint8Array): Uint8Array {

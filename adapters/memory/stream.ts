@@ -55,9 +55,9 @@ export class MemoryStream {
     if (earlier !== undefined) return this.#repeated(message, earlier)
     const full = this.#makeRoom(message)
     if (full !== undefined) return { status: 'rejected', error: full }
-    const sequence = this.#store(message)
-    this.#ids.add(message.dedupId, accepted(message, sequence), now)
-    return { status: 'accepted', stream: this.definition.name, sequence, duplicate: false }
+    const stored = this.#store(message)
+    this.#ids.add(message.dedupId, accepted(stored), now)
+    return { status: 'accepted', stream: this.definition.name, sequence: stored.sequence, duplicate: false }
   }
 
   /** Answers for a message that is to be stored later: everything but room, which is a question of that time. */
@@ -67,7 +67,7 @@ export class MemoryStream {
     const now = this.#clock.monotonic()
     const earlier = this.#ids.get(message.dedupId, now)
     if (earlier !== undefined) return this.#repeated(message, earlier)
-    this.#ids.add(message.dedupId, accepted(message, 0), now)
+    this.#ids.add(message.dedupId, accepted({ ...message, sequence: 0 }), now)
     return { status: 'accepted', stream: this.definition.name, sequence: 0, duplicate: false }
   }
 
@@ -157,14 +157,15 @@ export class MemoryStream {
     )
   }
 
-  #store(outgoing: Outgoing): number {
-    const { id, subject, key, headers, payload } = outgoing
+  #store(outgoing: Outgoing): StoredMessage {
+    const { id, isFresh, subject, key, headers, payload } = outgoing
     const sequence = this.log.last + 1
     const message: StoredMessage = {
       stream: this.definition.name,
       sequence,
       time: this.#clock.now(),
       id,
+      isFresh,
       subject,
       key,
       headers,
@@ -178,7 +179,7 @@ export class MemoryStream {
     } else this.log.skip()
     if (wanted) this.#tellArrived(message)
     this.onStored?.(message)
-    return sequence
+    return message
   }
 
   #tellArrived(message: StoredMessage): void {

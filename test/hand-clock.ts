@@ -1,0 +1,63 @@
+/** A clock that a test turns by hand, one step at a time, and that tells how many timers are set. Nothing in it is random or awaited. */
+import type { Clock, Timer } from '../src/clock.js'
+
+interface Armed {
+  readonly dueAt: number
+  readonly callback: () => void
+  held: boolean
+}
+
+export class HandClock implements Clock {
+  readonly #armed = new Set<Armed>()
+  #nowMs = 0
+
+  /** Timers that would fire. */
+  get timers(): number {
+    return this.#armed.size
+  }
+
+  /** Whether a timer keeps the process alive. */
+  get isHeld(): boolean {
+    return [...this.#armed].some((timer) => timer.held)
+  }
+
+  now(): number {
+    return this.#nowMs
+  }
+
+  monotonic(): number {
+    return this.#nowMs
+  }
+
+  timer(ms: number, callback: () => void, options: { readonly ref?: boolean } = {}): Timer {
+    const armed: Armed = { dueAt: this.#nowMs + Math.max(0, ms), callback, held: options.ref ?? true }
+    this.#armed.add(armed)
+    return {
+      cancel: () => void this.#armed.delete(armed),
+      hold: (on) => {
+        armed.held = on
+      },
+    }
+  }
+
+  /** Calls back at once. */
+  defer(callback: () => void): void {
+    callback()
+  }
+
+  /** Moves time on, firing every timer at its own time. */
+  advance(ms: number): void {
+    const end = this.#nowMs + ms
+    for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
+      this.#armed.delete(next)
+      this.#nowMs = next.dueAt
+      next.callback()
+    }
+    this.#nowMs = end
+  }
+
+  #next(end: number): Armed | undefined {
+    const due = [...this.#armed].filter((timer) => timer.dueAt <= end)
+    return due.sort((a, b) => a.dueAt - b.dueAt)[0]
+  }
+}
