@@ -5,20 +5,22 @@
  * Stated encodings: a `Date` (anything with `toJSON`) becomes what `toJSON` returns; `-0` becomes `0`; an `undefined` property is left out.
  */
 import { BusError } from './errors.js'
+import { CONTENT_HEADER, type StoredMessage } from './message.js'
 
 /** Deeper data is refused on both sides: it overflows the stack of somebody's decoder. */
 export const MAX_DEPTH = 500
 
+/** JSON as text, or bytes as they are: one of the two is there. */
 export interface Encoded {
-  readonly payload: Uint8Array
-  readonly content: 'json' | 'bytes'
+  readonly text: string | undefined
+  readonly bytes: Uint8Array | undefined
 }
 
-/** Throws `BUS_INVALID_MESSAGE`. The bytes are a copy: later changes to the caller's data do not alter them. */
+/** Throws `BUS_INVALID_MESSAGE`. The result is a copy: later changes to the caller's data do not alter it. */
 export function encode(data: unknown): Encoded {
   try {
-    if (data instanceof Uint8Array) return { payload: Buffer.from(data), content: 'bytes' }
-    return { payload: Buffer.from(toJson(data)), content: 'json' }
+    if (data instanceof Uint8Array) return { text: undefined, bytes: Buffer.from(data) }
+    return { text: toJson(data), bytes: undefined }
   } catch (thrown) {
     if (thrown instanceof BusError) throw thrown
     throw new BusError('BUS_INVALID_MESSAGE', '[bus] data cannot be encoded as JSON', { cause: thrown })
@@ -85,17 +87,22 @@ function assertFields(value: object): void {
     )
 }
 
-/** Throws `BUS_INVALID_MESSAGE`. Bytes come back as a fresh `Uint8Array`. */
-export function decode(payload: Uint8Array, content: string | undefined): unknown {
-  if (content === 'bytes') return new Uint8Array(payload)
-  const text = (
-    payload instanceof Buffer ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-  ).toString()
+/**
+ * The data of a message. Throws `BUS_INVALID_MESSAGE`.
+ * @param message its payload, or its text when there is one; bytes come back as a fresh `Uint8Array`
+ */
+export function decode(message: Pick<StoredMessage, 'headers' | 'payload' | 'text'>): unknown {
+  if (message.headers[CONTENT_HEADER] === 'bytes') return new Uint8Array(message.payload)
+  const text = message.text ?? asBuffer(message.payload).toString()
   assertShallow(text)
   const data = parse(text)
   // Both polluting keys hold these letters, unless they are written with escapes. Nearly every payload ends here.
   if (text.includes('proto') || text.includes('\\u')) assertUnpolluting(data)
   return data
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function parse(text: string): unknown {

@@ -7,15 +7,7 @@ import { decode } from './codec.js'
 import { invalid } from './duration.js'
 import { BusError } from './errors.js'
 import type { Logger } from './logger.js'
-import {
-  CONTENT_HEADER,
-  type Headers,
-  type Message,
-  NO_HEADERS,
-  type StoredMessage,
-  userHeaders,
-  VERSION_HEADER,
-} from './message.js'
+import { type Headers, type Message, NO_HEADERS, type StoredMessage, userHeaders, VERSION_HEADER } from './message.js'
 import type { Filter } from './message-bus.js'
 import { checkPattern, match } from './subject.js'
 import { type AnyTopic, Topic } from './topic.js'
@@ -55,7 +47,7 @@ export class ReceivedMessage implements Message {
     return userHeaders(this.stored.headers)
   }
   get data(): unknown {
-    if (this.#data === NOT_DECODED) this.#data = decode(this.stored.payload, this.stored.headers[CONTENT_HEADER])
+    if (this.#data === NOT_DECODED) this.#data = decode(this.stored)
     return this.#data
   }
 

@@ -7,15 +7,7 @@ import { decode } from './codec.js'
 import { wholeNumber } from './duration.js'
 import { escapeUnits, unescapeUnits } from './escape.js'
 import type { Failure } from './failure-log.js'
-import {
-  CONTENT_HEADER,
-  type Headers,
-  type Outgoing,
-  REDRIVE_HEADER,
-  type StoredMessage,
-  userHeaders,
-  withHeaders,
-} from './message.js'
+import { type Headers, type Outgoing, REDRIVE_HEADER, type StoredMessage, userHeaders, withHeaders } from './message.js'
 import type { DeadReason } from './retry.js'
 import { assertSupported } from './support.js'
 
@@ -137,7 +129,7 @@ function fromStored(stored: StoredMessage): DeadLetter {
 
 function decodeOrNothing(stored: StoredMessage): unknown {
   try {
-    return decode(stored.payload, stored.headers[CONTENT_HEADER])
+    return decode(stored)
   } catch {
     return undefined
   }

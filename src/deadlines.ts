@@ -50,8 +50,7 @@ export class Deadlines<Item extends Expiring> {
     for (let item = this.#ends.expiresAfter; item !== undefined && item !== this.#ends; item = this.#ends.expiresAfter)
       unlink(item)
     link(this.#ends, this.#ends)
-    this.#timer?.cancel()
-    this.#timer = undefined
+    this.#disarm()
   }
 
   #fire(): void {
@@ -64,7 +63,6 @@ export class Deadlines<Item extends Expiring> {
     const next = this.#first()
     if (next === undefined) return
     // What was added meanwhile has set a timer for its own time, and older items may be due before that.
-    this.#timer?.cancel()
     this.#arm(next.expiresAt - now)
   }
 
@@ -73,7 +71,13 @@ export class Deadlines<Item extends Expiring> {
     return first === this.#ends ? undefined : (first as Item | undefined)
   }
 
+  #disarm(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
   #arm(ms: number): void {
+    this.#timer?.cancel()
     this.#timer = this.#clock.timer(ms, () => this.#fire())
   }
 }

@@ -39,6 +39,8 @@ export interface Outgoing {
   /** Includes busbar's own `Busbar-*` headers. */
   readonly headers: Headers
   readonly payload: Uint8Array
+  /** The payload as JSON text, when it was encoded in this process: reading it saves decoding the bytes. */
+  readonly text?: string | undefined
   /** Store it for readers only after this many ms. 0: at once. */
   readonly delayMs: number
 }
@@ -56,6 +58,8 @@ export interface StoredMessage {
   readonly key: string | undefined
   readonly headers: Headers
   readonly payload: Uint8Array
+  /** The payload as JSON text, when it was encoded in this process: reading it saves decoding the bytes. */
+  readonly text?: string | undefined
 }
 
 /** busbar's own headers. Users cannot set a header with this prefix, whatever its case. */
@@ -126,8 +130,13 @@ export function headersBytes(headers: Headers): number {
 }
 
 /** Bytes that count against message limits: payload and headers. */
-export function messageBytes(message: { readonly payload: Uint8Array; readonly headers: Headers }): number {
-  return message.payload.byteLength + headersBytes(message.headers)
+export function messageBytes(message: Pick<StoredMessage, 'headers' | 'payload' | 'text'>): number {
+  return payloadBytes(message) + headersBytes(message.headers)
+}
+
+/** The length of the payload, without making its bytes. */
+export function payloadBytes(message: Pick<StoredMessage, 'payload' | 'text'>): number {
+  return message.text === undefined ? message.payload.byteLength : Buffer.byteLength(message.text)
 }
 
 /** Headers without busbar's own. */

@@ -4,7 +4,8 @@
  */
 import type { Adapter, PublishOutcome } from './adapter.js'
 import type { Clock } from './clock.js'
-import { encode } from './codec.js'
+import { type Encoded, encode } from './codec.js'
+import { Draft } from './draft.js'
 import { durationMs } from './duration.js'
 import { BusError, NotAcceptedError, OutcomeUnknownError, PublishBatchError, toBusError } from './errors.js'
 import { createIdSource } from './id.js'
@@ -104,32 +105,22 @@ export class Publisher {
     if (!(topic instanceof Topic))
       throw new BusError('BUS_INVALID_SUBJECT', '[bus] publish to a subject, or to topic.at({ … })')
     // Encoded before anything is awaited: what the caller changes later is not published (JSN-5).
-    const message = this.#outgoing(to.subject, data, options)
+    const message = this.#outgoing(to.subject, data, options, topic.version)
     await topic.validate(data)
-    // Readers take a missing version for 1, so the common case travels without a header.
-    return topic.version === 1
-      ? message
-      : { ...message, headers: withHeaders(message.headers, { [VERSION_HEADER]: String(topic.version) }) }
+    return message
   }
 
-  #outgoing(to: string, data: unknown, options: PublishOptions): Outgoing {
+  #outgoing(to: string, data: unknown, options: PublishOptions, version = 1): Outgoing {
     this.#assertOpen()
     const subject = checkSubject(to)
+    const isFresh = options.id === undefined
     const id = options.id === undefined ? this.nextId() : checkIdentifier('id', options.id)
     const key = options.key === undefined ? undefined : checkIdentifier('key', options.key)
-    const headers = checkHeaders(options.headers)
+    const checked = checkHeaders(options.headers)
     const delayMs = this.#delayMs(options)
-    const { payload, content } = encode(data)
-    return {
-      id,
-      dedupId: id,
-      isFresh: options.id === undefined,
-      subject,
-      key,
-      headers: contentHeaders(headers, content),
-      payload,
-      delayMs,
-    }
+    const encoded = encode(data)
+    const headers = addOwnHeaders(checked, encoded, version)
+    return new Draft({ id, isFresh, subject, key, headers, delayMs }, encoded)
   }
 
   #delayMs(options: PublishOptions): number {
@@ -207,6 +198,12 @@ function timeoutOf(options: PublishOptions): number {
   return options.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs('timeout', options.timeout, { min: 1 })
 }
 
-function contentHeaders(headers: Headers, content: 'json' | 'bytes'): Headers {
-  return content === 'json' ? headers : withHeaders(headers, { [CONTENT_HEADER]: content })
+/** Readers take missing headers for JSON of version 1, so the common message travels without any. */
+export function addOwnHeaders(headers: Headers, encoded: Encoded, version = 1): Headers {
+  const isBytes = encoded.bytes !== undefined
+  if (!isBytes && version === 1) return headers
+  return withHeaders(headers, {
+    ...(isBytes ? { [CONTENT_HEADER]: 'bytes' } : {}),
+    ...(version === 1 ? {} : { [VERSION_HEADER]: String(version) }),
+  })
 }

@@ -9,8 +9,9 @@ import { type Contract, fromSignal, ReceivedMessage } from './contract.js'
 import { BusError, describeThrown } from './errors.js'
 import { escapeUnits, unescapeUnits } from './escape.js'
 import type { Logger } from './logger.js'
-import { CONTENT_HEADER, checkHeaders, NO_HEADERS, withHeaders } from './message.js'
+import { checkHeaders, NO_HEADERS, withHeaders } from './message.js'
 import type { Stop } from './message-bus.js'
+import { addOwnHeaders } from './publisher.js'
 import { redact } from './redact.js'
 import type { ResolvedStart } from './topology.js'
 
@@ -92,15 +93,10 @@ export class Subscriptions {
 
   /** A live message, checked and encoded. */
   signal(subject: string, data: unknown, headers: Readonly<Record<string, string>> | undefined): Signal {
-    const { payload, content } = encode(data)
-    const checked = checkHeaders(headers)
-    return {
-      subject,
-      id: this.#host.nextId(),
-      key: undefined,
-      headers: content === 'json' ? checked : withHeaders(checked, { [CONTENT_HEADER]: content }),
-      payload,
-    }
+    const encoded = encode(data)
+    const own = addOwnHeaders(checkHeaders(headers), encoded)
+    const payload = encoded.bytes ?? Buffer.from(encoded.text ?? '')
+    return { subject, id: this.#host.nextId(), key: undefined, headers: own, payload }
   }
 
   /** Ends them all. Resolves when running handler calls have ended. */

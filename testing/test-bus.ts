@@ -124,7 +124,8 @@ export class TestBus implements AsyncDisposable {
   }
 
   #asMessage(message: Outgoing): Message {
-    return new ReceivedMessage({ ...message, stream: '', sequence: 0, time: 0 })
+    const { id, subject, key, headers, payload } = message
+    return new ReceivedMessage({ id, subject, key, headers, payload, stream: '', sequence: 0, time: 0 })
   }
 
   #wake(): void {

@@ -129,8 +129,10 @@ export class MemoryBroker {
     else this.#delayed.add(delayed, this.clock.monotonic() + FULL_RETRY_MS)
   }
 
-  #passBy({ subject, id, key, headers, payload }: StoredMessage): void {
-    if (!this.live.isEmpty) this.live.emit({ subject, id, key, headers, payload })
+  #passBy(message: StoredMessage): void {
+    if (this.live.isEmpty) return
+    const { subject, id, key, headers, payload } = message
+    this.live.emit({ subject, id, key, headers, payload })
   }
 }
 

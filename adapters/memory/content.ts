@@ -3,10 +3,13 @@
  * digest, so that a dedup window does not hold on to big messages that the stream has dropped.
  */
 import { createHash } from 'node:crypto'
+import { payloadBytes, type StoredMessage } from '../../src/message.js'
 
 const DIGEST_OVER_BYTES = 1024
 
-/** What a dedup window remembers of a message. A small message is remembered as it is. */
+type Content = Pick<StoredMessage, 'subject' | 'payload' | 'text'>
+
+/** What a dedup window remembers of a message. */
 export interface Accepted {
   readonly subject: string
   /** The payload, or the digest of a large one. */
@@ -15,15 +18,21 @@ export interface Accepted {
   readonly sequence: number
 }
 
-export function accepted(message: Accepted): Accepted {
-  const { subject, payload, sequence } = message
-  return payload.byteLength <= DIGEST_OVER_BYTES ? message : { subject, payload: fingerprint(payload), sequence }
+/** A small message is remembered as it is, once it is stored. */
+export function acceptedAs(message: StoredMessage): Accepted {
+  return payloadBytes(message) <= DIGEST_OVER_BYTES ? message : acceptedLater(message, message.sequence)
 }
 
-export function isSameContent(message: Omit<Accepted, 'sequence'>, earlier: Accepted): boolean {
-  return message.subject === earlier.subject && Buffer.compare(fingerprint(message.payload), earlier.payload) === 0
+/** For a message that has no place in the stream yet. */
+export function acceptedLater(message: Content, sequence = 0): Accepted {
+  return { subject: message.subject, payload: fingerprint(message), sequence }
 }
 
-function fingerprint(payload: Uint8Array): Uint8Array {
+export function isSameContent(message: Content, earlier: Accepted): boolean {
+  return message.subject === earlier.subject && Buffer.compare(fingerprint(message), earlier.payload) === 0
+}
+
+function fingerprint(message: Content): Uint8Array {
+  const { payload } = message
   return payload.byteLength <= DIGEST_OVER_BYTES ? payload : createHash('sha256').update(payload).digest()
 }

@@ -9,8 +9,9 @@ import { BusError } from '../../src/errors.js'
 import { messageBytes, type Outgoing, type StoredMessage } from '../../src/message.js'
 import type { ResolvedStream } from '../../src/topology.js'
 import type { MemoryConsumer } from './consumer.js'
-import { type Accepted, accepted, isSameContent } from './content.js'
+import { type Accepted, acceptedAs, acceptedLater, isSameContent } from './content.js'
 import type { Cursor } from './cursor.js'
+import { KeptMessage } from './kept-message.js'
 import { MessageLog } from './log.js'
 
 /** Ids that one dedup window holds at most; about 100 MB with small payloads. */
@@ -56,7 +57,7 @@ export class MemoryStream {
     const full = this.#makeRoom(message)
     if (full !== undefined) return { status: 'rejected', error: full }
     const stored = this.#store(message)
-    this.#ids.add(message.dedupId, accepted(stored), now)
+    this.#ids.add(message.dedupId, acceptedAs(stored), now)
     return { status: 'accepted', stream: this.definition.name, sequence: stored.sequence, duplicate: false }
   }
 
@@ -67,7 +68,7 @@ export class MemoryStream {
     const now = this.#clock.monotonic()
     const earlier = this.#ids.get(message.dedupId, now)
     if (earlier !== undefined) return this.#repeated(message, earlier)
-    this.#ids.add(message.dedupId, accepted({ ...message, sequence: 0 }), now)
+    this.#ids.add(message.dedupId, acceptedLater(message), now)
     return { status: 'accepted', stream: this.definition.name, sequence: 0, duplicate: false }
   }
 
@@ -158,19 +159,7 @@ export class MemoryStream {
   }
 
   #store(outgoing: Outgoing): StoredMessage {
-    const { id, isFresh, subject, key, headers, payload } = outgoing
-    const sequence = this.log.last + 1
-    const message: StoredMessage = {
-      stream: this.definition.name,
-      sequence,
-      time: this.#clock.now(),
-      id,
-      isFresh,
-      subject,
-      key,
-      headers,
-      payload,
-    }
+    const message = new KeptMessage(this.definition.name, this.log.last + 1, this.#clock.now(), outgoing)
     const wanted = this.#isWanted(message)
     if (wanted) {
       this.log.append(message)

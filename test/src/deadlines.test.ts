@@ -15,7 +15,8 @@ function item(name: number): Item {
 }
 
 type Step =
-  | { readonly kind: 'add' | 'remove'; readonly which: number }
+  | { readonly kind: 'add'; readonly which: number }
+  | { readonly kind: 'remove'; readonly which: number }
   | { readonly kind: 'advance'; readonly ms: number }
   | { readonly kind: 'clear' }
 
