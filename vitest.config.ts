@@ -1,3 +1,4 @@
+/** How `npm test` runs: every test, the type tests, and the coverage of the shipped code. */
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -5,6 +6,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     typecheck: { enabled: true, include: ['test/**/*.test-d.ts'], tsconfig: './tsconfig.json' },
     testTimeout: 20_000,
+    // The second one is for `.ci/run`, which counts.
+    reporters: ['default', ['json', { outputFile: '.cache/test-results.json' }]],
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts', 'adapters/**/*.ts', 'wiring/**/*.ts', 'testing/**/*.ts'],

@@ -59,7 +59,9 @@ export class Bus implements MessageBus {
     this.#adapter = adapter
     this.#streams = new StreamMap(streams)
     // Handlers may publish until the last pool has drained.
-    this.#publisher = new Publisher(adapter, clock, () => this.#assert('open', 'draining'))
+    this.#publisher = new Publisher(adapter, clock, () => {
+      if (this.#state !== 'open') this.#assert('draining')
+    })
     this.#pools = new Pools(this.#options, this.#streams, this.#publisher)
     this.#history = new History(adapter, logger)
     this.#subscriptions = new Subscriptions({ adapter, clock, logger, nextId: this.#publisher.nextId })

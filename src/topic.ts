@@ -13,7 +13,7 @@ export type TopicParams<Template extends string> = { readonly [Name in ParamName
 type ParamNames<Template extends string> = Template extends `${string}{${infer Name}}${infer Rest}`
   ? Name | ParamNames<Rest>
   : never
-type AtArguments<Params> = keyof Params extends never ? [params?: Params] : [params: Params]
+type AtArguments<Params> = keyof Params extends never ? [params?: Record<string, never>] : [params: Params]
 
 export interface TopicOptions<Input, Output> {
   /** Standard Schema (zod, valibot, arktype, …), run when publishing and when consuming. */

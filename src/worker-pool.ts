@@ -142,18 +142,28 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
 
   #start(): void {
     const now = this.#host.clock.monotonic()
+    const batch = this.#settings.batchSize === 1 ? this.#nextOne(now) : this.#nextBatch(now)
+    if (batch === undefined) return
+    const attempt = new Attempt(this, batch)
+    this.#running++
+    for (const held of batch) held.running = attempt
+    if (this.#settings.timeoutMs > 0) this.#limits.add(attempt, now)
+    attempt.run(this.#call)
+  }
+
+  #nextOne(now: number): readonly [Held] | undefined {
+    const held = this.#intake.next()
+    return held !== undefined && this.#mustRun(held, now) ? [held] : undefined
+  }
+
+  #nextBatch(now: number): readonly Held[] | undefined {
     const batch: Held[] = []
     while (batch.length < this.#settings.batchSize) {
       const held = this.#intake.next()
       if (held === undefined) break
       if (this.#mustRun(held, now)) batch.push(held)
     }
-    if (batch.length === 0) return
-    const attempt = new Attempt(this, batch)
-    this.#running++
-    for (const held of batch) held.running = attempt
-    if (this.#settings.timeoutMs > 0) this.#limits.add(attempt, now)
-    attempt.run(this.#call)
+    return batch.length === 0 ? undefined : batch
   }
 
   /** Settles at once what needs no handler. */

@@ -9,6 +9,7 @@
  *     }
  */
 import { batch } from './suite/batch.js'
+import { close } from './suite/close.js'
 import { closed } from './suite/closed.js'
 import { consume } from './suite/consume.js'
 import { credit } from './suite/credit.js'
@@ -60,6 +61,7 @@ const GROUPS: readonly GroupDefinition[] = [
   redrive,
   report,
   shutdown,
+  close,
   closed,
   durability,
   reconnect,

@@ -137,7 +137,7 @@ export class MemoryAdapter implements Adapter {
       connected: true,
       notes: [],
       streams: streams.map((stream) => stream.report()),
-      consumers: streams.flatMap((stream) => [...stream.consumers.values()].map((consumer) => consumer.report())),
+      consumers: streams.flatMap((stream) => stream.consumers.map((consumer) => consumer.report())),
       guarantees,
     }
   }

@@ -91,7 +91,7 @@ export class MemoryBroker {
   /** Finds or creates the durable consumer. */
   consumer(definition: ResolvedConsumer): MemoryConsumer {
     const stream = this.stream(definition.stream)
-    const existing = stream.consumers.get(definition.name)
+    const existing = stream.consumers.find((consumer) => consumer.definition.name === definition.name)
     if (existing !== undefined) {
       const differs = difference(definition, existing.definition)
       if (differs === undefined) return existing
@@ -101,7 +101,7 @@ export class MemoryBroker {
     }
     if (stream.definition.retention === 'workqueue') assertAlone(definition, stream)
     const consumer = new MemoryConsumer(definition, stream, this.clock)
-    stream.consumers.set(definition.name, consumer)
+    stream.consumers.push(consumer)
     return consumer
   }
 
@@ -148,7 +148,7 @@ function assertImmutable(wanted: ResolvedStream, actual: ResolvedStream): void {
 
 /** In a work queue every message has one consumer, so no two may take the same subject. */
 function assertAlone(definition: ResolvedConsumer, stream: MemoryStream): void {
-  for (const other of stream.consumers.values()) {
+  for (const other of stream.consumers) {
     const shared = definition.filters.find((mine) => other.definition.filters.some((theirs) => overlap(mine, theirs)))
     if (shared === undefined) continue
     throw conflict(

@@ -17,11 +17,17 @@ import { MessageLog } from './log.js'
 /** Ids that one dedup window holds at most; about 100 MB with small payloads. */
 const DEDUP_MAX_IDS = 200_000
 
+interface Reader {
+  readonly cursor: Cursor
+  readonly onArrived: () => void
+}
+
 export class MemoryStream {
   readonly log = new MessageLog()
-  readonly consumers = new Map<string, MemoryConsumer>()
+  /** A list, not a map: it is walked for every message and searched for every consumer. */
+  readonly consumers: MemoryConsumer[] = []
   /** Readers of history, which also see what comes and what goes. */
-  readonly #readers = new Map<Cursor, () => void>()
+  readonly #readers: Reader[] = []
   definition: ResolvedStream
   /** Called with each message that became readable. */
   onStored: ((message: StoredMessage) => void) | undefined
@@ -84,15 +90,15 @@ export class MemoryStream {
     const message = this.log.remove(sequence)
     if (message === undefined) return false
     this.#bytes -= messageBytes(message)
-    for (const consumer of this.consumers.values()) consumer.removed(message)
-    for (const cursor of this.#readers.keys()) cursor.removed(message)
+    for (const consumer of this.consumers) consumer.removed(message)
+    for (const { cursor } of this.#readers) cursor.removed(message)
     return true
   }
 
   /** A consumer settled a message: retention by work or by interest may let it go. */
   settled(message: StoredMessage): void {
     if (this.definition.retention === 'limits') return
-    for (const consumer of this.consumers.values()) if (consumer.needs(message)) return
+    for (const consumer of this.consumers) if (consumer.needs(message)) return
     this.remove(message.sequence)
   }
 
@@ -112,15 +118,16 @@ export class MemoryStream {
 
   /** Keeps a reader's cursor up to date. @returns stops it */
   track(cursor: Cursor, onArrived: () => void): () => void {
-    this.#readers.set(cursor, onArrived)
-    return () => void this.#readers.delete(cursor)
+    const reader: Reader = { cursor, onArrived }
+    this.#readers.push(reader)
+    return () => void this.#readers.splice(this.#readers.indexOf(reader), 1)
   }
 
   close(): void {
     this.isClosed = true
     this.#expiry?.cancel()
-    for (const consumer of this.consumers.values()) consumer.close()
-    for (const onChange of this.#readers.values()) onChange()
+    for (const consumer of this.consumers) consumer.close()
+    for (const { onArrived } of this.#readers) onArrived()
   }
 
   #tooLarge(message: Outgoing): BusError | undefined {
@@ -172,8 +179,8 @@ export class MemoryStream {
   }
 
   #tellArrived(message: StoredMessage): void {
-    for (const consumer of this.consumers.values()) consumer.arrived(message)
-    for (const [cursor, onArrived] of this.#readers) {
+    for (const consumer of this.consumers) consumer.arrived(message)
+    for (const { cursor, onArrived } of this.#readers) {
       cursor.arrived(message)
       onArrived()
     }
@@ -181,7 +188,7 @@ export class MemoryStream {
 
   #isWanted(message: StoredMessage): boolean {
     if (this.definition.retention !== 'interest') return true
-    for (const consumer of this.consumers.values()) if (consumer.matches(message.subject)) return true
+    for (const consumer of this.consumers) if (consumer.matches(message.subject)) return true
     return false
   }
 

@@ -32,6 +32,9 @@ export const namesSaySomething: Rule = (files) => [
   }),
 ]
 
+/** "A topic of anything" must accept every topic, whatever its variance, and the language has no other word for that. */
+const ANY_IN = { path: 'src/topic.ts', type: 'AnyTopic' }
+
 /** Tools read their configuration from a default export. */
 export const noDefaultExports: Rule = (files) =>
   eachNode(
@@ -40,7 +43,7 @@ export const noDefaultExports: Rule = (files) =>
   )
 
 export const noAny: Rule = (files) =>
-  eachNode(files, (node) => (node.kind === ts.SyntaxKind.AnyKeyword ? 'any' : undefined))
+  eachNode(files, (node) => (node.kind === ts.SyntaxKind.AnyKeyword && !isAllowedAny(node) ? 'any' : undefined))
 
 export const noNonNull: Rule = (files) =>
   eachNode(files, (node) => (ts.isNonNullExpression(node) ? 'non-null assertion' : undefined))
@@ -75,6 +78,11 @@ function declaredName(node: ts.Node): string | undefined {
     ts.isTypeAliasDeclaration(node) ||
     ts.isFunctionDeclaration(node)
   return isNamed ? node.name?.text : undefined
+}
+
+function isAllowedAny(node: ts.Node): boolean {
+  const alias = ts.findAncestor(node, ts.isTypeAliasDeclaration)
+  return node.getSourceFile().fileName === ANY_IN.path && alias?.name.text === ANY_IN.type
 }
 
 function isEmptyWord(word: string): boolean {

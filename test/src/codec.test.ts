@@ -2,15 +2,32 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decode, encode, MAX_DEPTH } from '../../src/codec.js'
+import { CONTENT_HEADER, NO_HEADERS } from '../../src/message.js'
 import { codeOf } from '../code-of.js'
 
 const isRefused = (data: unknown): boolean => codeOf(() => encode(data)) === 'BUS_INVALID_MESSAGE'
-const isUndecodable = (text: string): boolean =>
-  codeOf(() => decode(Buffer.from(text), undefined)) === 'BUS_INVALID_MESSAGE'
+/** What a reader makes of these bytes. */
+function read(payload: Uint8Array): unknown {
+  return decode({ headers: NO_HEADERS, payload })
+}
 
+const isUndecodable = (text: string): boolean => codeOf(() => read(Buffer.from(text))) === 'BUS_INVALID_MESSAGE'
+
+type Stored = Parameters<typeof decode>[0]
+
+/** The message as another process gets it: bytes and a header. */
+function onTheWire(data: unknown): Stored {
+  const { text, bytes } = encode(data)
+  if (bytes !== undefined) return { headers: { [CONTENT_HEADER]: 'bytes' }, payload: bytes }
+  return { headers: NO_HEADERS, payload: Buffer.from(text ?? '') }
+}
+
+/** Through the bytes, after a check that the text in this process says the same. */
 function thereAndBack(data: unknown): unknown {
-  const { payload, content } = encode(data)
-  return decode(payload, content)
+  const message = onTheWire(data)
+  const { text } = encode(data)
+  if (text !== undefined) expect(decode({ ...message, text })).toEqual(decode(message))
+  return decode(message)
 }
 
 function nested(depth: number): unknown {
@@ -80,9 +97,9 @@ describe('JSON payloads', () => {
 
   it('are what the data was at the call', () => {
     const data = { list: [1] }
-    const { payload, content } = encode(data)
+    const message = onTheWire(data)
     data.list.push(2)
-    expect(decode(payload, content)).toEqual({ list: [1] })
+    expect(decode(message)).toEqual({ list: [1] })
   })
 })
 
@@ -215,17 +232,17 @@ describe('foreign payloads', () => {
 
   it('that only mention such keys are taken', () => {
     const harmless = { text: '__proto__', prototype: { constructor: 'x' }, constructor: null }
-    expect(decode(Buffer.from(JSON.stringify(harmless)), undefined)).toEqual(harmless)
+    expect(read(Buffer.from(JSON.stringify(harmless)))).toEqual(harmless)
   })
 
   it('with a key twice have the last value', () => {
-    expect(decode(Buffer.from('{"a":1,"a":2}'), undefined)).toEqual({ a: 2 })
+    expect(read(Buffer.from('{"a":1,"a":2}'))).toEqual({ a: 2 })
   })
 
   it('do not appear in the error', () => {
     for (const text of ['hunter2', '{"pin":"hunter2"', '{"__proto__":"hunter2"}']) {
       try {
-        decode(Buffer.from(text), undefined)
+        read(Buffer.from(text))
         expect.unreachable()
       } catch (thrown) {
         expect(`${String(thrown)} ${String((thrown as Error).cause)}`).not.toContain('hunter2')
@@ -235,8 +252,8 @@ describe('foreign payloads', () => {
 
   it('may be a view into larger memory', () => {
     const memory = Buffer.from('xx{"a":1}yy')
-    expect(decode(memory.subarray(2, 9), undefined)).toEqual({ a: 1 })
-    expect(decode(new Uint8Array(memory.buffer, memory.byteOffset + 2, 7), undefined)).toEqual({ a: 1 })
+    expect(read(memory.subarray(2, 9))).toEqual({ a: 1 })
+    expect(read(new Uint8Array(memory.buffer, memory.byteOffset + 2, 7))).toEqual({ a: 1 })
   })
 })
 
@@ -245,11 +262,10 @@ describe('byte payloads', () => {
     fc.assert(
       fc.property(fc.uint8Array(), fc.nat({ max: 5 }), (bytes, offset) => {
         const view = bytes.subarray(Math.min(offset, bytes.length))
-        const { payload, content } = encode(view)
-        expect(content).toBe('bytes')
-        const back = decode(payload, content)
+        const message = onTheWire(view)
+        const back = decode(message)
         expect(back).toEqual(new Uint8Array(view))
-        expect(back).not.toBe(payload)
+        expect(back).not.toBe(message.payload)
       }),
     )
   })
@@ -257,20 +273,19 @@ describe('byte payloads', () => {
   it('are what they were at the call, in shared memory too', () => {
     for (const bytes of [new Uint8Array([1, 2]), new Uint8Array(new SharedArrayBuffer(2)), Buffer.from([1, 2])]) {
       const before = [...bytes]
-      const { payload, content } = encode(bytes)
+      const message = onTheWire(bytes)
       bytes.fill(9)
-      expect([...(decode(payload, content) as Uint8Array)]).toEqual(before)
+      expect([...(decode(message) as Uint8Array)]).toEqual(before)
     }
   })
 
   it('do not change when a reader changes what it got', () => {
-    const { payload, content } = encode(new Uint8Array([1, 2]))
-    ;(decode(payload, content) as Uint8Array).fill(9)
-    expect(decode(payload, content)).toEqual(new Uint8Array([1, 2]))
+    const message = onTheWire(new Uint8Array([1, 2]))
+    ;(decode(message) as Uint8Array).fill(9)
+    expect(decode(message)).toEqual(new Uint8Array([1, 2]))
   })
 
   it('may be empty', () => {
-    const { payload, content } = encode(new Uint8Array(0))
-    expect(decode(payload, content)).toEqual(new Uint8Array(0))
+    expect(thereAndBack(new Uint8Array(0))).toEqual(new Uint8Array(0))
   })
 })

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { NotAcceptedError } from '../../src/errors.js'
 import { messageBytes, withHeaders } from '../../src/message.js'
-import { notBefore, nth, range, refuses, until } from './expect.js'
+import { notBefore, nth, pass, range, refuses, until } from './expect.js'
 import { type GroupDefinition, scenario, when, without } from './harness.js'
 
 export const limits: GroupDefinition = {
@@ -168,6 +168,33 @@ export const limits: GroupDefinition = {
       assert.equal(await port.adapter.remove(s.main, [middle]), 0)
       assert.deepEqual(await port.texts(), ['a', 'c'])
     }),
+
+    when(
+      'remove',
+      'a message that is removed while its handler runs is not handled again when the handler fails',
+      async (s) => {
+        const bus = await s.bus()
+        const gate = s.gate()
+        const got = s.collector()
+        await s.publish(bus, 'a', ['removed'])
+        await bus.consume(
+          s.consumer(),
+          async (message, context) => {
+            got.collect(message, context)
+            await gate.enter()
+            throw new Error('too late')
+          },
+          s.pool({ retry: { attempts: 3, backoff: [10], jitter: 0 } }),
+        )
+        await gate.reached(1)
+        const { adapter } = await s.port()
+        await adapter.remove(s.main, [nth(got.messages, 0).sequence])
+        gate.open()
+        await s.idle(bus)
+        await pass(30)
+        assert.deepEqual([got.attempts, await s.letters(bus)], [[1], []])
+      },
+    ),
 
     without('remove', 'removing messages is refused', async (s) => {
       const port = await s.port()

@@ -115,20 +115,33 @@ export const live: GroupDefinition = {
       assert.deepEqual(stopped.data, [])
     }),
 
-    when('live', 'stopping a subscription waits for its running handler', async (s) => {
+    when('live', 'a handler may stop its own subscription, and none starts afterwards', async (s) => {
+      const bus = await s.bus()
+      const got = s.collector()
+      const stop = await bus.subscribe(s.to('>'), async (message) => {
+        got.collect(message)
+        await stop()
+      })
+      await s.publish(bus, 'a', [1])
+      await got.reached(1)
+      await s.publish(bus, 'a', [2, 3])
+      await pass(50)
+      assert.deepEqual(got.data, [1])
+    }),
+
+    when('live', 'close() waits for the running handler of a subscription', async (s) => {
       const bus = await s.bus()
       const gate = s.gate()
       let ended = false
-      const stop = await bus.subscribe(s.to('>'), async () => {
+      await bus.subscribe(s.to('>'), async () => {
         await gate.enter()
         ended = true
       })
       await s.publish(bus, 'a', [1])
       await gate.reached(1)
-      const stopping = stop().then(() => ended)
-      await pass(20)
+      const closed = bus.close().then(() => ended)
       gate.open()
-      assert.equal(await stopping, true)
+      assert.equal(await closed, true)
     }),
 
     when('live', 'a subscriber whose handler throws hears the next message', async (s) => {

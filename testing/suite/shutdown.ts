@@ -1,13 +1,12 @@
 /**
- * Group `shutdown`: stopping a pool and closing a bus, with exact reports, nothing lost, and hand-backs that cost no attempt.
+ * Group `shutdown`: stopping a pool, with an exact report, nothing lost, and hand-backs that cost no attempt. Closing the
+ * bus around it is `close.ts`.
  */
 import assert from 'node:assert/strict'
-import { BusError, Reject } from '../../src/errors.js'
-import type { MessageBus } from '../../src/message-bus.js'
-import type { PoolOptions } from '../../src/worker-pool-options.js'
+import { Reject } from '../../src/errors.js'
+import { busyPool } from './busy-pool.js'
 import { pass, range, refuses, until } from './expect.js'
 import { type GroupDefinition, scenario } from './harness.js'
-import type { Scene } from './scene.js'
 
 export const shutdown: GroupDefinition = {
   name: 'shutdown',
@@ -216,100 +215,5 @@ export const shutdown: GroupDefinition = {
       await s.publish(bus, 'a', [1])
       await until(() => pool.stats().handled === 1, 'the message')
     }),
-
-    scenario('close() drains the pools: running handlers end and are settled', async (s) => {
-      const { bus, gate, messages } = await busyPool(s, { concurrency: 2, prefetch: 1 })
-      const closing = bus.close()
-      gate.open()
-      await closing
-      const other = await s.bus()
-      const got = s.collector()
-      await other.consume(s.consumer(), got.collect, s.pool())
-      await s.idle(other)
-      assert.deepEqual([got.data.toSorted(), new Set(got.attempts)], [range(3, messages), new Set([1])])
-    }),
-
-    scenario('a handler may publish while its bus closes', async (s) => {
-      const bus = await s.bus()
-      const gate = s.gate()
-      await bus.consume(
-        s.consumer({ filter: s.to('in') }),
-        async (message) => {
-          await gate.enter()
-          await bus.publish(s.to('out'), message.data)
-        },
-        s.pool(),
-      )
-      await s.publish(bus, 'in', ['last words'])
-      await gate.reached(1)
-      const closing = bus.close()
-      assert.equal((await bus.health()).state, 'draining')
-      gate.open()
-      await closing
-      assert.deepEqual(await s.stored(await s.bus(), { filter: s.to('out') }), ['last words'])
-    }),
-
-    scenario('close() does not wait for a handler beyond its deadline', async (s) => {
-      const { bus } = await busyPool(s, { concurrency: 1, prefetch: 0 })
-      const began = performance.now()
-      await bus.close({ within: 60 })
-      s.inTime(began, 60, 'the close')
-      assert.equal((await bus.health()).state, 'closed')
-    }),
-
-    scenario('closing twice is as closing once, also at the same time', async (s) => {
-      const { bus, gate } = await busyPool(s, { concurrency: 1, prefetch: 0 })
-      const closing = [bus.close(), bus.close()]
-      gate.open()
-      await Promise.all(closing)
-      await bus.close()
-      assert.equal((await bus.health()).state, 'closed')
-    }),
-
-    scenario('a bus is closed at the end of its `await using` block', async (s) => {
-      let kept: MessageBus
-      {
-        await using bus = await s.bus()
-        kept = bus
-        await bus.publish(s.to('a'), 1)
-      }
-      assert.equal((await kept.health()).state, 'closed')
-    }),
-
-    scenario('a bus that was never connected can be closed', async (s) => {
-      const bus = await s.unconnectedBus()
-      await bus.close()
-      assert.equal((await bus.health()).state, 'closed')
-    }),
-
-    scenario(
-      'publishes that are under way when the bus closes each end as stored or refused, as they say',
-      async (s) => {
-        const bus = await s.bus()
-        const publishes = range(1, 40).map((n) => bus.publish(s.to('a'), n))
-        const closing = bus.close()
-        const late = range(41, 60).map((n) => bus.publish(s.to('a'), n))
-        const ends = await Promise.allSettled([...publishes, ...late])
-        await closing
-        const accepted = ends.flatMap((end, at) => (end.status === 'fulfilled' ? [at + 1] : []))
-        for (const end of ends) if (end.status === 'rejected') assert.ok(end.reason instanceof BusError)
-        assert.deepEqual(await s.stored(await s.bus()), accepted)
-      },
-    ),
   ],
-}
-
-/** A pool whose handlers all wait at a gate: `concurrency` of them started, `prefetch` messages held ready, the rest not handed out. */
-async function busyPool(
-  s: Scene,
-  options: Required<Pick<PoolOptions, 'concurrency' | 'prefetch'>> & PoolOptions,
-  messages = 8,
-) {
-  const bus = await s.bus()
-  const gate = s.gate()
-  const pool = await bus.consume(s.consumer(), gate.enter, s.pool(options))
-  await s.publish(bus, 'a', range(1, messages))
-  await gate.reached(options.concurrency)
-  await until(() => pool.stats().waiting === options.prefetch, `${options.prefetch} to be held ready`)
-  return { bus, pool, gate, messages }
 }
