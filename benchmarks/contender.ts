@@ -22,7 +22,7 @@ export interface Sizes {
 export interface Prepared {
   /** Timed. Resolves when every message is settled. */
   run(): Promise<void>
-  close(): Promise<void>
+  close(): Promise<unknown>
 }
 
 /** Publishes that are not awaited one by one. */

@@ -39,7 +39,7 @@ import { Subscriptions } from './subscriptions.js'
 import { assertSupported } from './support.js'
 import type { Address, AnyTopic } from './topic.js'
 import { checkName, resolveStart } from './topology.js'
-import type { BatchPoolOptions, Pool, PoolOptions } from './worker-pool-options.js'
+import type { BatchPoolOptions, Pool, PoolOptions, StopReport } from './worker-pool-options.js'
 
 export class Bus implements MessageBus {
   readonly #options: ResolvedBus
@@ -51,7 +51,7 @@ export class Bus implements MessageBus {
   readonly #subscriptions: Subscriptions
   #state: BusState = 'new'
   #connecting: Promise<void> | undefined
-  #closing: Promise<void> | undefined
+  #closing: Promise<StopReport> | undefined
 
   constructor(options: BusOptions) {
     this.#options = resolveBus(options)
@@ -207,23 +207,24 @@ export class Bus implements MessageBus {
     return { ...report, adapter: this.#adapter.name, state: this.#state, pools: this.#pools.report() }
   }
 
-  async close(options: { readonly within?: Duration } = {}): Promise<void> {
+  async close(options: { readonly within?: Duration } = {}): Promise<StopReport> {
     const withinMs = options.within === undefined ? this.#options.shutdownMs : durationMs('within', options.within)
     this.#closing ??= this.#close(withinMs)
     return this.#closing
   }
 
-  async #close(withinMs: number): Promise<void> {
+  async #close(withinMs: number): Promise<StopReport> {
     const { clock } = this.#options
     const deadline = clock.monotonic() + withinMs
     this.#state = 'draining'
     // Called before anything is awaited: from the call of close() on, no pool starts a handler.
     const stopped = this.#pools.stop(withinMs)
     await withTimeLimit(this.#connecting?.catch(() => {}) ?? Promise.resolve(), withinMs, clock)
-    await stopped
+    const report = await stopped
     await withTimeLimit(this.#subscriptions.stop(), deadline - clock.monotonic(), clock)
     this.#state = 'closed'
     await this.#adapter.close()
+    return report
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,7 +8,7 @@ import type { Message } from './message.js'
 import type { Receipt } from './receipt.js'
 import type { Address, AnyTopic, Topic } from './topic.js'
 import type { ConsumerSettings, StartAt } from './topology.js'
-import type { BatchHandler, BatchPoolOptions, Handler, Pool, PoolOptions } from './worker-pool-options.js'
+import type { BatchHandler, BatchPoolOptions, Handler, Pool, PoolOptions, StopReport } from './worker-pool-options.js'
 
 export interface PublishOptions {
   /** Message id, 1 to 256 printable characters. Repeating it within the stream's window stores nothing new. Default: a UUIDv7. */
@@ -137,8 +137,11 @@ export interface MessageBus extends AsyncDisposable {
   guarantees(): Promise<readonly Guarantee[]>
   inspect(): Promise<BusReport>
 
-  /** Stops pools first, then subscriptions, then the connection. Idempotent. Default `within`: `'20s'`, shared by all of it. */
-  close(options?: { readonly within?: Duration }): Promise<void>
+  /**
+   * Stops pools first, then subscriptions, then the connection, and tells what became of the messages that pools held. Idempotent: a later
+   * call returns the same report. Default `within`: `'20s'`, shared by all of it.
+   */
+  close(options?: { readonly within?: Duration }): Promise<StopReport>
 }
 
 export interface Health {

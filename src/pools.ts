@@ -9,11 +9,12 @@ import { checkHandler, handlerCall } from './handler-call.js'
 import type { ConsumerDefinition } from './message-bus.js'
 import { type PoolHost, type PoolSettings, resolvePool } from './pool-settings.js'
 import type { Publisher } from './publisher.js'
+import { mergeReports } from './stop-report.js'
 import type { StreamMap } from './stream-map.js'
 import { assertSupported } from './support.js'
 import { difference, type ResolvedConsumer, resolveConsumer } from './topology.js'
 import { WorkerPool } from './worker-pool.js'
-import type { BatchPoolOptions, PoolOptions, PoolStats } from './worker-pool-options.js'
+import type { BatchPoolOptions, PoolOptions, PoolStats, StopReport } from './worker-pool-options.js'
 
 /** Error text of a dead letter is cut to the second length when the first makes the message too large for its stream. */
 const [FULL_ERROR, SHORT_ERROR] = [4096, 128] as const
@@ -71,8 +72,8 @@ export class Pools {
   }
 
   /** From the moment of the call on, no pool starts a handler. */
-  async stop(withinMs: number): Promise<void> {
-    await Promise.all([...this.#running.keys()].map((pool) => pool.stop({ within: withinMs })))
+  async stop(withinMs: number): Promise<StopReport> {
+    return mergeReports(await Promise.all([...this.#running.keys()].map((pool) => pool.stop({ within: withinMs }))))
   }
 
   /** Everything that can be known to be wrong before the backend is asked. */

@@ -39,11 +39,15 @@ export class Subscriptions {
 
   /** Live, at most once, handlers side by side. */
   async listen(contract: Contract, handler: MessageHandler): Promise<Stop> {
+    let isStopped = false
     const hear = (signal: Signal): void => {
+      // What was on its way when the subscription ended must not start a handler.
+      if (isStopped) return
       this.#run(async () => handler(await contract.open(fromSignal(signal, this.#host.clock.now()))), signal)
     }
     const listenings = await Promise.all(contract.patterns.map((pattern) => this.#host.adapter.listen(pattern, hear)))
     return this.#stopper(async () => {
+      isStopped = true
       await Promise.all(listenings.map((listening) => listening.stop()))
     })
   }

@@ -6,6 +6,7 @@ import { describe, it } from 'vitest'
 import { MemoryBroker, memory } from '../../adapters/memory/index.js'
 import type { Adapter, Capabilities } from '../../src/adapter.js'
 import { BusError } from '../../src/errors.js'
+import type { Outgoing } from '../../src/message.js'
 import { adapterSuite, type Harness } from '../../testing/adapter-suite.js'
 
 const NO: Capabilities = {
@@ -27,6 +28,11 @@ const NO: Capabilities = {
 
 let publishes = 0
 
+/** The same message under a dedup id that never occurs twice. */
+function withoutDedup({ id, subject, key, headers, payload, delayMs }: Outgoing): Outgoing {
+  return { id, dedupId: `${id}/${publishes++}`, isFresh: false, subject, key, headers, payload, delayMs }
+}
+
 /** An adapter that declares less than memory and refuses what it does not declare. */
 function limited(inner: Adapter): Adapter {
   const refuse = async (): Promise<never> => {
@@ -38,11 +44,7 @@ function limited(inner: Adapter): Adapter {
     open: (host) => inner.open(host),
     provision: (streams) =>
       streams.some((stream) => stream.retention !== 'limits') ? refuse() : inner.provision(streams),
-    publish: (batch, timeoutMs) =>
-      inner.publish(
-        batch.map((message) => ({ ...message, dedupId: `${message.dedupId}/${publishes++}` })),
-        timeoutMs,
-      ),
+    publish: (batch, timeoutMs) => inner.publish(batch.map(withoutDedup), timeoutMs),
     attach: (consumer, sink) => inner.attach(consumer, sink),
     settle: (deliveries, settlement) => inner.settle(deliveries, settlement),
     read: (query) => inner.read(query),

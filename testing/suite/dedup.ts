@@ -180,6 +180,16 @@ export const dedup: GroupDefinition = {
       assert.deepEqual([pool.stats().handled, pool.stats().duplicates], [2, 1])
     }),
 
+    scenario('a pool remembers the ids that the bus made too', async (s) => {
+      const bus = await s.bus({ stream: { dedupWindow: 0 } })
+      const got = s.collector()
+      const pool = await bus.consume(s.consumer(), got.collect, s.pool({ concurrency: 1 }))
+      const { id } = await bus.publish(s.to('a'), 'once')
+      await bus.publish(s.to('a'), 'once', { id })
+      await s.idle(bus)
+      assert.deepEqual([got.data, pool.stats().duplicates], [['once'], 1])
+    }),
+
     scenario('a pool with its dedup window off runs every delivery', async (s) => {
       const bus = await s.bus({ stream: { dedupWindow: 0 } })
       const got = s.collector()

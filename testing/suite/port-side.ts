@@ -59,7 +59,9 @@ export class Probe implements Sink {
   async arrival(text: string, attempt = 1): Promise<Delivery> {
     const find = () => this.deliveries.find((each) => textOf(each.message) === text && each.attempt === attempt)
     await until(() => find() !== undefined, `attempt ${attempt} of ${text}`)
-    return find() as Delivery
+    const delivery = find()
+    assert.ok(delivery)
+    return delivery
   }
 }
 

@@ -146,6 +146,14 @@ export const publish: GroupDefinition = {
       assert.deepEqual(await s.stored(bus), [])
     }),
 
+    scenario('data with a key that would reach prototypes is refused, and nothing is stored', async (s) => {
+      const bus = await s.bus()
+      for (const bad of ['{"__proto__":{"polluted":true}}', '[{"constructor":{"prototype":{"polluted":true}}}]']) {
+        await refuses('BUS_INVALID_MESSAGE', () => bus.publish(s.to('a'), JSON.parse(bad)))
+      }
+      assert.deepEqual(await s.stored(bus), [])
+    }),
+
     scenario('a reserved or malformed header is refused, and nothing is stored', async (s) => {
       const bus = await s.bus()
       for (const name of [

@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+/**
+ * The command `busbar`. This file owns the process: arguments, environment, exit code. Each command is a file in `cli/`.
+ */
+import { Command, CommanderError } from 'commander'
+import { BusError } from '../src/errors.js'
+import { doctor } from './cli/doctor.js'
+import { run } from './cli/run.js'
+import { EXIT, type Terminal, terminal } from './cli/terminal.js'
+import { version } from './cli/version.js'
+import { ConfigError } from './config.js'
+
+const EXIT_CODES = `
+Exit codes:
+  0    done
+  1    failed
+  2    wrong arguments
+  78   wrong configuration; every problem is listed
+  130  ended at once by a second SIGINT
+  143  ended at once by a second SIGTERM
+
+The backend and its settings come from the environment; .env.example lists every variable. Secrets are never taken from arguments.`
+
+function program(): Command {
+  const busbar = new Command('busbar')
+    .description('Runs and inspects a busbar message bus.')
+    .version(version())
+    .addHelpText('after', EXIT_CODES)
+    .exitOverride()
+  busbar
+    .command('run')
+    .description('runs the workers of a module until SIGTERM or SIGINT, then drains them')
+    .argument('<module>', 'exports start(bus), and streams when it declares any')
+    .option('--json', 'print one JSON document')
+    .action((module: string, options: { json?: boolean }) => perform(options, (out) => run(module, process, out)))
+  busbar
+    .command('doctor')
+    .description('checks Node, the configuration and the backend, and tells what is guaranteed')
+    .option('--json', 'print one JSON document')
+    .action((options: { json?: boolean }) => perform(options, (out) => doctor(process, out)))
+  return busbar
+}
+
+async function perform(
+  { json = false }: { json?: boolean },
+  command: (out: Terminal) => Promise<number>,
+): Promise<void> {
+  const out = terminal(json)
+  try {
+    process.exitCode = await command(out)
+  } catch (thrown) {
+    out.failure(thrown)
+    process.exitCode =
+      thrown instanceof ConfigError || (thrown instanceof BusError && thrown.code === 'BUS_CONFIG')
+        ? EXIT.config
+        : EXIT.failed
+  }
+}
+
+try {
+  await program().parseAsync()
+} catch (thrown) {
+  if (!(thrown instanceof CommanderError)) throw thrown
+  process.exitCode = thrown.exitCode === 0 ? EXIT.done : EXIT.usage
+}
