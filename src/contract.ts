@@ -2,6 +2,7 @@
  * Between a filter and a handler: turns subjects, patterns and topics into the patterns that an adapter filters by, and stored bytes
  * into typed messages. Decoding is lazy; a topic's validation is not, because a bad message must never reach a handler.
  */
+import { inspect } from 'node:util'
 import type { Signal } from './adapter.js'
 import { decode } from './codec.js'
 import { invalid } from './duration.js'
@@ -61,6 +62,11 @@ export class ReceivedMessage implements Message {
   toJSON(): object {
     const { id, subject, stream, sequence, time, key } = this
     return { id, subject, stream, sequence, time, key }
+  }
+
+  /** As `toJSON`, for `console.log` and `util.inspect`. */
+  [inspect.custom](): object {
+    return this.toJSON()
   }
 }
 

@@ -27,7 +27,10 @@ export interface Message<Data = unknown, Params = Readonly<Record<string, string
   readonly params: Params
 }
 
-/** A message on its way to a backend. Everything in it was validated; the payload belongs to the bus and is never changed. */
+/**
+ * A message on its way to a backend. Everything in it was validated; the payload belongs to the bus and is never changed. It may be an
+ * instance with getters: copy it field by field, not with a spread.
+ */
 export interface Outgoing {
   readonly id: string
   /** What the backend's dedup window compares; the id, except for a redrive, which must pass the window. */

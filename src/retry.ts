@@ -31,6 +31,7 @@ export type RetryDecision =
 export type DeadReason = 'rejected' | 'invalid' | 'exhausted'
 
 export function resolveRetry(options: RetryOptions = {}): RetryPolicy {
+  if (typeof options !== 'object' || options === null) throw invalid('retry', options, '{ attempts, backoff, … }')
   const attempts = wholeNumber('retry.attempts', options.attempts ?? 5, 1, 1000)
   const jitter = options.jitter ?? 0.2
   if (typeof jitter !== 'number' || !(jitter >= 0 && jitter <= 1))

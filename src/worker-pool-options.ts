@@ -37,7 +37,7 @@ export interface BatchContext<M extends Message = Message> {
 export interface PoolOptions {
   /** Handler calls at a time, 1 to 10,000. Default 16. */
   readonly concurrency?: number
-  /** Deliveries held ready beyond those running, so that a worker never waits for the backend. 0 to 10,000. Default: `concurrency`. */
+  /** Up to this many deliveries are held ready beyond those running, so that a worker need not wait for the backend. Default: `concurrency`. */
   readonly prefetch?: number
   /** Longest time for one attempt; then `context.signal` aborts and the attempt has failed. Default `'30s'`; 0: no limit. */
   readonly timeout?: Duration

@@ -13,9 +13,9 @@ export function codeOf(call: () => unknown): string | undefined {
 }
 
 /** As `codeOf`, for a promise or a call that returns one. */
-export async function codeOfAsync(call: () => unknown): Promise<string | undefined> {
+export async function codeOfAsync(call: (() => unknown) | Promise<unknown>): Promise<string | undefined> {
   try {
-    await call()
+    await (typeof call === 'function' ? call() : call)
   } catch (thrown) {
     if (thrown instanceof BusError) return thrown.code
     throw thrown

@@ -130,13 +130,16 @@ export class MemoryStream {
     for (const { onArrived } of this.#readers) onArrived()
   }
 
+  /** A message over `maxBytes` can never fit either, and must not empty the stream first. */
   #tooLarge(message: Outgoing): BusError | undefined {
-    const { name, maxMessageBytes } = this.definition
+    const { name, maxMessageBytes, maxBytes } = this.definition
     const bytes = messageBytes(message)
-    if (bytes <= maxMessageBytes) return undefined
+    const most = Math.min(maxMessageBytes, maxBytes)
+    if (bytes <= most) return undefined
+    const limit = most === maxBytes ? 'maxBytes' : 'maxMessageBytes'
     return new BusError(
       'BUS_TOO_LARGE',
-      `[memory] publish to ${message.subject}: ${bytes} bytes are more than the ${maxMessageBytes} of stream ${name}. Publish less, or raise maxMessageBytes`,
+      `[memory] publish to ${message.subject}: ${bytes} bytes are more than the ${most} of stream ${name}. Publish less, or raise ${limit}`,
     )
   }
 

@@ -127,6 +127,8 @@ describe('an error', () => {
 
 describe('a bad policy is refused', () => {
   const bad: readonly (readonly [string, unknown])[] = [
+    ['null', null],
+    ['a number of attempts by itself', 3],
     ['no attempts', { attempts: 0 }],
     ['half an attempt', { attempts: 1.5 }],
     ['too many attempts', { attempts: 1001 }],

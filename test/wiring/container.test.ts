@@ -1,0 +1,132 @@
+import 'reflect-metadata'
+import { Container, inject, injectable } from 'inversify'
+import { afterEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { type HandlerContext, type Message, type MessageBus, topic } from '../../src/index.js'
+import { busModule, Consume, runHandlers, TOKENS } from '../../wiring/container.js'
+import { codeOfAsync as codeOf } from '../code-of.js'
+import { signal } from '../signal.js'
+
+const OrderPlaced = topic('orders.{orderId}.placed', { schema: z.object({ total: z.number() }) })
+const streams = [{ name: 'orders', subjects: ['orders.>'] }]
+const env = { MESSAGE_BUS: 'memory', BUSBAR_LOG: 'silent' }
+const opened: Container[] = []
+
+function container(): Container {
+  const made = new Container()
+  made.load(busModule({ env, streams }))
+  opened.push(made)
+  return made
+}
+
+afterEach(async () => {
+  for (const each of opened.splice(0)) await (await each.getAsync<MessageBus>(TOKENS.MessageBus)).close({ within: 0 })
+})
+
+@injectable()
+class Billing {
+  readonly billed: string[] = []
+
+  constructor(@inject(TOKENS.MessageBus) private readonly bus: MessageBus) {}
+
+  @Consume(OrderPlaced, { stream: 'orders', concurrency: 4 })
+  async bill(message: Message<{ total: number }, { orderId: string }>, context: HandlerContext): Promise<void> {
+    this.billed.push(`${message.params.orderId}:${message.data.total}:${context.attempt}`)
+    await this.bus.publish(`orders.${message.params.orderId}.billed`, { total: message.data.total })
+  }
+}
+
+@injectable()
+class Audit {
+  readonly seen: string[] = []
+
+  @Consume('orders.*.billed', { stream: 'orders', name: 'audit' })
+  note(message: Message): void {
+    this.seen.push(message.subject)
+  }
+}
+
+@injectable()
+class Broken {
+  @Consume('orders.>', { stream: 'no-such-stream', name: 'broken' })
+  handle(): void {}
+}
+
+@injectable()
+class Idle {}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('the container', () => {
+  it('gives one connected bus to everyone who asks', async () => {
+    const box = container()
+    const [one, two] = await Promise.all([
+      box.getAsync<MessageBus>(TOKENS.MessageBus),
+      box.getAsync<MessageBus>(TOKENS.MessageBus),
+    ])
+    expect(one).toBe(two)
+    expect((await one.health()).status).toBe('ok')
+  })
+
+  it('runs the handlers of injected classes, bound to their instance', async () => {
+    const box = container()
+    box.bind(Billing).toSelf().inSingletonScope()
+    box.bind(Audit).toSelf().inSingletonScope()
+    const running = await runHandlers(box, [Billing, Audit])
+    const bus = await box.getAsync<MessageBus>(TOKENS.MessageBus)
+    await bus.publish(OrderPlaced.at({ orderId: '42' }), { total: 9 })
+    const [billing, audit] = [await box.getAsync(Billing), await box.getAsync(Audit)]
+    await until(() => audit.seen.length === 1)
+    expect(billing.billed).toEqual(['42:9:1'])
+    expect(audit.seen).toEqual(['orders.42.billed'])
+    expect(running.pools.map((pool) => pool.consumer)).toEqual(['Billing-bill', 'audit'])
+  })
+
+  it('stops pools before the bus: a handler that is running may still publish', async () => {
+    const box = container()
+    const gate = signal()
+    const entered = signal()
+    @injectable()
+    class Slow {
+      constructor(@inject(TOKENS.MessageBus) private readonly bus: MessageBus) {}
+      @Consume('orders.*.placed', { stream: 'orders', name: 'slow' })
+      async handle(): Promise<void> {
+        entered.resolve()
+        await gate.promise
+        await this.bus.publish('orders.1.done', 1)
+      }
+    }
+    const running = await runHandlers(box, [Slow])
+    const bus = await box.getAsync<MessageBus>(TOKENS.MessageBus)
+    await bus.publish('orders.1.placed', { total: 1 })
+    await entered.promise
+    const stopped = running.stop({ within: '5s' })
+    gate.resolve()
+    expect(await stopped).toEqual({ finished: 1, released: 0, aborted: 0 })
+    expect(await running.stop()).toEqual({ finished: 1, released: 0, aborted: 0 })
+    expect((await bus.health()).state).toBe('closed')
+    expect(running.pools[0]?.stats()).toMatchObject({ handled: 1, failed: 0 })
+  })
+
+  it('stops what it started when a later handler cannot start', async () => {
+    const box = container()
+    expect(await codeOf(() => runHandlers(box, [Audit, Broken]))).toBe('BUS_NOT_FOUND')
+    const bus = await box.getAsync<MessageBus>(TOKENS.MessageBus)
+    expect((await bus.inspect()).pools).toEqual([])
+  })
+
+  it('refuses a class without handlers', async () => {
+    expect(await codeOf(() => runHandlers(container(), [Idle]))).toBe('BUS_CONFIG')
+  })
+
+  it('rejects with every problem of a bad environment', async () => {
+    const box = new Container()
+    box.load(busModule({ env: { BUSBAR_LOG: 'loud' } }))
+    await expect(box.getAsync(TOKENS.MessageBus)).rejects.toMatchObject({
+      code: 'BUS_CONFIG',
+      problems: [expect.stringContaining('MESSAGE_BUS'), expect.stringContaining('BUSBAR_LOG')],
+    })
+  })
+})

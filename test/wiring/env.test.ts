@@ -1,0 +1,95 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { VirtualClock } from '../../testing/virtual-clock.js'
+import { busFromEnv } from '../../wiring/env.js'
+import { codeOfAsync as codeOf } from '../code-of.js'
+import { signal } from '../signal.js'
+
+const streams = [{ name: 'orders', subjects: ['orders.>'] }]
+
+describe('busFromEnv', () => {
+  it('gives a connected bus on the backend that MESSAGE_BUS names', async () => {
+    await using bus = await busFromEnv({ MESSAGE_BUS: 'memory' }, { streams })
+    const receipt = await bus.publish('orders.1', 'x')
+    expect([receipt.stream, receipt.durability]).toEqual(['orders', 'process'])
+    expect((await bus.health()).adapter).toBe('memory')
+  })
+
+  it('refuses an unknown backend with BUS_CONFIG', async () => {
+    expect(await codeOf(() => busFromEnv({ MESSAGE_BUS: 'carrier-pigeon' }))).toBe('BUS_CONFIG')
+  })
+
+  it('takes the defaults of pools from the environment', async () => {
+    const env = { MESSAGE_BUS: 'memory', BUSBAR_RETRY_ATTEMPTS: '1', BUSBAR_LOG: 'silent' }
+    await using bus = await busFromEnv(env, { streams })
+    const dead = signal()
+    await bus.subscribe('dead.billing', () => dead.resolve())
+    await bus.consume({ name: 'billing', stream: 'orders' }, () => {
+      throw new Error('always')
+    })
+    await bus.publish('orders.1', 'x')
+    await dead.promise
+    for await (const letter of bus.deadLetters('billing').list())
+      expect([letter.attempts, letter.reason]).toEqual([1, 'exhausted'])
+  })
+
+  it('gives limits to streams that do not say', async () => {
+    const limited = [...streams, { name: 'free', subjects: ['free.>'], maxMessages: 5 }]
+    await using bus = await busFromEnv({ MESSAGE_BUS: 'memory', NATS_MAX_MSGS: '1' }, { streams: limited })
+    await bus.publish('orders.1', 1)
+    expect(await codeOf(() => bus.publish('orders.1', 2))).toBe('BUS_UNAVAILABLE')
+    await bus.publish('free.1', 1)
+    await bus.publish('free.1', 2)
+    expect((await bus.last('free.1'))?.sequence).toBe(2)
+  })
+
+  it('makes one stream of NATS_STREAM_NAME when none is declared', async () => {
+    await using bus = await busFromEnv({ MESSAGE_BUS: 'memory', NATS_STREAM_NAME: 'events' })
+    expect((await bus.publish('events.a.b', 1)).stream).toBe('events')
+  })
+
+  it('refuses to start when strict and a stream asks to outlive the process', async () => {
+    const durable = [{ name: 'orders', subjects: ['orders.>'], storage: 'file' as const }]
+    expect(await codeOf(() => busFromEnv({ MESSAGE_BUS: 'memory', BUSBAR_STRICT: 'true' }, { streams: durable }))).toBe(
+      'BUS_CONFIG',
+    )
+    await using bus = await busFromEnv({ MESSAGE_BUS: 'memory' }, { streams: durable })
+    expect((await bus.health()).status).toBe('ok')
+  })
+
+  it('runs on the clock it is given', async () => {
+    const clock = new VirtualClock(Math.random, 1_000_000)
+    await using bus = await busFromEnv({ MESSAGE_BUS: 'memory' }, { streams, clock })
+    await bus.publish('orders.1', 1)
+    expect((await bus.last('orders.1'))?.time).toBe(1_000_000)
+  })
+
+  it('loads neither a NATS client nor pg nor inversify for MESSAGE_BUS=memory', () => {
+    const loaded = modulesLoadedBy('open-memory.ts')
+    expect(loaded.filter((url) => /node_modules\/(@nats-io|nats|pg|inversify|reflect-metadata)\//.test(url))).toEqual(
+      [],
+    )
+    // The recorder does see packages: the configuration is read with zod.
+    expect(loaded.some((url) => url.includes('node_modules/zod/'))).toBe(true)
+    expect(loaded.some((url) => url.includes('/adapters/memory/'))).toBe(true)
+  })
+
+  it("loads no package at all for import 'busbar'", () => {
+    const loaded = modulesLoadedBy('import-core.ts')
+    expect(loaded.filter((url) => url.includes('/node_modules/'))).toEqual([])
+    expect(loaded.some((url) => url.includes('/src/bus.'))).toBe(true)
+  })
+})
+
+/** The modules that a program loads, as Node's own resolver reports them. */
+function modulesLoadedBy(fixture: string): string[] {
+  const path = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
+  const child = spawnSync(
+    process.execPath,
+    ['--import', 'tsx', '--import', path('record-modules.mjs'), path(fixture)],
+    { encoding: 'utf8' },
+  )
+  expect(child.status, child.stderr).toBe(0)
+  return child.stdout.split('\n').flatMap((line) => (line.startsWith('loaded ') ? [line.slice('loaded '.length)] : []))
+}
