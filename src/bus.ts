@@ -137,7 +137,7 @@ export class Bus implements MessageBus {
 
   async *replay<const F extends Filter = string>(query: ReplayQuery<F>): AsyncIterable<MessageOf<F>> {
     this.#assert('open')
-    if (query.from === 'last-per-subject') assertSupported(this.#adapter, 'lastPerSubject')
+    if (query?.from === 'last-per-subject') assertSupported(this.#adapter, 'lastPerSubject')
     for await (const message of this.#history.replay(query)) yield message as unknown as MessageOf<F>
   }
 

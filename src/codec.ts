@@ -4,6 +4,7 @@
  *
  * Stated encodings: a `Date` (anything with `toJSON`) becomes what `toJSON` returns; `-0` becomes `0`; an `undefined` property is left out.
  */
+import { isUtf8 } from 'node:buffer'
 import { BusError } from './errors.js'
 import { CONTENT_HEADER, type StoredMessage } from './message.js'
 
@@ -93,7 +94,7 @@ function assertFields(value: object): void {
  */
 export function decode(message: Pick<StoredMessage, 'headers' | 'payload' | 'text'>): unknown {
   if (message.headers[CONTENT_HEADER] === 'bytes') return new Uint8Array(message.payload)
-  const text = message.text ?? asBuffer(message.payload).toString()
+  const text = message.text ?? toText(message.payload)
   assertShallow(text)
   const data = parse(text)
   // Both polluting keys hold these letters, unless they are written with escapes. Nearly every payload ends here.
@@ -101,8 +102,11 @@ export function decode(message: Pick<StoredMessage, 'headers' | 'payload' | 'tex
   return data
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
-  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+function toText(bytes: Uint8Array): string {
+  // Node would put replacement characters in silently.
+  if (!isUtf8(bytes)) throw invalid('the payload is not UTF-8')
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return buffer.toString()
 }
 
 function parse(text: string): unknown {

@@ -60,10 +60,10 @@ export class Deadlines<Item extends Expiring> {
       unlink(first)
       this.#onExpired(first)
     }
+    // What was added meanwhile has set a timer for its own time; older items may be due before that, or nothing may be left.
+    this.#disarm()
     const next = this.#first()
-    if (next === undefined) return
-    // What was added meanwhile has set a timer for its own time, and older items may be due before that.
-    this.#arm(next.expiresAt - now)
+    if (next !== undefined) this.#arm(next.expiresAt - now)
   }
 
   #first(): Item | undefined {

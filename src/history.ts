@@ -17,6 +17,7 @@ export class History {
   }
 
   async *replay(query: ReplayQuery): AsyncIterable<ReceivedMessage> {
+    if (typeof query !== 'object' || query === null) throw invalid('query', query, '{ stream, … }')
     const contract = new Contract(query.filter, this.#logger)
     const limit = query.limit === undefined ? Number.POSITIVE_INFINITY : wholeNumber('limit', query.limit, 1)
     let count = 0

@@ -25,7 +25,16 @@ export function jsonLogger(
     log(level, message, fields) {
       if (ORDER.indexOf(level) < from) return
       const time = new Date(now()).toISOString()
-      write(`${redact(JSON.stringify({ time, level, message, ...fields }))}\n`)
+      write(`${redact(toLine({ time, level, message }, fields))}\n`)
     },
+  }
+}
+
+/** A field that cannot be written must not keep the rest of the line from being read. */
+function toLine(head: LogFields, fields: LogFields | undefined): string {
+  try {
+    return JSON.stringify({ ...head, ...fields })
+  } catch {
+    return JSON.stringify({ ...head, fields: 'cannot be written as JSON' })
   }
 }

@@ -4,6 +4,7 @@
 import type { ResolvedBus } from './bus-options.js'
 import { Contract } from './contract.js'
 import { toDeadLetter } from './dead-letter.js'
+import { invalid } from './duration.js'
 import { BusError, isBusError } from './errors.js'
 import { checkHandler, handlerCall } from './handler-call.js'
 import type { ConsumerDefinition } from './message-bus.js'
@@ -38,6 +39,8 @@ export class Pools {
     options: PoolOptions & Partial<BatchPoolOptions>,
     assertOpen: () => void,
   ): Promise<WorkerPool> {
+    if (typeof definition !== 'object' || definition === null)
+      throw invalid('consumer', definition, '{ name, stream, … }')
     const { defaults, logger, shutdownMs } = this.#bus
     const contract = new Contract(definition.filter, logger)
     const ackWait = defaults.ackWait === undefined ? {} : { ackWait: defaults.ackWait }

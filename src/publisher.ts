@@ -140,7 +140,7 @@ export class Publisher {
       const outcomes = this.#adapter.publish(messages, timeoutMs)
       if (!(outcomes instanceof Promise)) return outcomes
       const known = outcomes.catch((thrown: unknown) => this.#inDoubt(messages, thrown))
-      return signal === undefined ? known : Promise.race([known, this.#aborted(messages, signal)])
+      return signal === undefined ? known : this.#orAborted(known, messages, signal)
     } catch (thrown) {
       return this.#inDoubt(messages, thrown)
     }
@@ -153,15 +153,19 @@ export class Publisher {
     return messages.map(() => ({ status, error }))
   }
 
-  #aborted(messages: readonly Outgoing[], signal: AbortSignal): Promise<readonly PublishOutcome[]> {
+  #orAborted(
+    known: Promise<readonly PublishOutcome[]>,
+    messages: readonly Outgoing[],
+    signal: AbortSignal,
+  ): Promise<readonly PublishOutcome[]> {
     return new Promise((resolve) => {
-      const error = new BusError(
-        'BUS_TIMEOUT',
-        `[${this.#adapter.name}] publish was aborted by its signal after it was sent`,
-      )
-      signal.addEventListener('abort', () => resolve(messages.map(() => ({ status: 'unknown', error }))), {
-        once: true,
-      })
+      const onAbort = (): void => {
+        const text = `[${this.#adapter.name}] publish was aborted by its signal after it was sent`
+        const error = new BusError('BUS_TIMEOUT', text)
+        resolve(messages.map(() => ({ status: 'unknown', error })))
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      void known.then(resolve).finally(() => signal.removeEventListener('abort', onAbort))
     })
   }
 

@@ -8,6 +8,8 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   // The password part of any URL, DSNs included. A bound on the scheme keeps the search linear; a quote ends the URL, or the
   // match could run from one field of a JSON line into another.
   [/([a-z][a-z0-9+.-]{0,30}:\/\/[^\s:/@"]*:)[^\s/"]*(?=@)/gi, `$1${HIDDEN}`],
+  // In a NATS URL, a user part without a colon is a token.
+  [/\b((?:nats|tls|wss?):\/\/)[^\s:/@"]+(?=@)/gi, `$1${HIDDEN}`],
   [/-----BEGIN [A-Z ]*(?:KEY|SEED)-----[\s\S]*?-----END [A-Z ]*(?:KEY|SEED)-----/g, HIDDEN],
   // nkey seeds (base32, 58 characters) and JWTs.
   [/\bS[UACOXN][A-Z2-7]{56}\b/g, HIDDEN],

@@ -133,8 +133,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a failed message gets one attempt too many',
     file: 'src/retry.ts',
-    find: 'attempt >= policy.attempts',
-    replace: 'attempt > policy.attempts',
+    find: 'return { attempts, jitter, waitMs',
+    replace: 'return { attempts: attempts + 1, jitter, waitMs',
     groups: ['redelivery', 'dead letter'],
   },
   {

@@ -34,14 +34,17 @@ interface Outcome {
 
 mkdirSync('.cache', { recursive: true })
 const workshop = mkdtempSync('.cache/mutations-')
+const original = path.join(workshop, 'original')
 try {
+  copyRepository(original)
+  for (const mutation of MUTATIONS) broken(mutation)
   process.exitCode = await main()
 } finally {
   rmSync(workshop, { recursive: true, force: true })
 }
 
 async function main(): Promise<number> {
-  const control = await runSuite(copyOf('control'), [])
+  const control = await runSuite(original, [])
   if (control.failed !== undefined || control.passed === 0) {
     console.error(`The unbroken bus must pass first. It fails: ${control.failed ?? control.output}`)
     return 1
@@ -54,8 +57,9 @@ async function main(): Promise<number> {
 }
 
 async function tryOut(mutation: Mutation, at: number): Promise<Outcome> {
-  const folder = copyOf(String(at))
-  breakIn(folder, mutation)
+  const folder = path.join(workshop, String(at))
+  cpSync(original, folder, { recursive: true })
+  writeFileSync(path.join(folder, mutation.file), broken(mutation))
   const { failed, isTimedOut, passed, seconds, output } = await runSuite(folder, mutation.groups)
   if (failed === undefined && passed === 0 && !isTimedOut)
     throw new Error(`"${mutation.name}" ran no scenario, which proves nothing:\n${output}`)
@@ -67,19 +71,17 @@ async function tryOut(mutation: Mutation, at: number): Promise<Outcome> {
   return { mutation, caughtBy, seconds }
 }
 
-/** A folder of its own inside the repository, so that packages resolve. */
-function copyOf(name: string): string {
-  const folder = path.join(workshop, name)
+/** One state of the sources for the whole run, inside the repository, so that packages resolve. */
+function copyRepository(folder: string): void {
   const configs = readdirSync('.').filter((file) => /^tsconfig.*\.json$/.test(file))
   for (const each of [...COPIED, ...configs]) cpSync(each, path.join(folder, each), { recursive: true })
-  return folder
 }
 
-function breakIn(folder: string, { name, file, find, replace }: Mutation): void {
-  const [before, after, ...more] = readFileSync(path.join(folder, file), 'utf8').split(find)
-  if (before === undefined || after === undefined || more.length > 0)
-    throw new Error(`"${name}": its text must stand exactly once in ${file}:\n${find}`)
-  writeFileSync(path.join(folder, file), before + replace + after)
+/** The mutation's file with its text replaced. */
+function broken({ name, file, find, replace }: Mutation): string {
+  const [before, after, ...more] = readFileSync(path.join(original, file), 'utf8').split(find)
+  if (before !== undefined && after !== undefined && more.length === 0) return before + replace + after
+  throw new Error(`"${name}": its text must stand exactly once in ${file}:\n${find}`)
 }
 
 /** @param groups of the suite; none means all */

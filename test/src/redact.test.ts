@@ -48,6 +48,7 @@ describe('redact', () => {
       '',
     ])
       expect(redact(text)).toBe(text)
+    expect(redact('nats://hunter2@10.0.0.1:4222')).toBe('nats://[redacted]@10.0.0.1:4222')
     expect(redact('nats://bus:hunter2@10.0.0.1:4222')).toBe('nats://bus:[redacted]@10.0.0.1:4222')
   })
 

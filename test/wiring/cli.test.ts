@@ -1,3 +1,4 @@
+/** The command as a user meets it: a real process, real signals, its exit codes. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

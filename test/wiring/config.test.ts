@@ -1,3 +1,4 @@
+/** What an environment may say, what is refused, and that no secret is ever shown. */
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'

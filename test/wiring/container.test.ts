@@ -1,3 +1,4 @@
+/** The bus and its handlers in a real inversify container. */
 import 'reflect-metadata'
 import { Container, inject, injectable } from 'inversify'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -5,7 +6,7 @@ import { z } from 'zod'
 import { type HandlerContext, type Message, type MessageBus, topic } from '../../src/index.js'
 import { busModule, Consume, runHandlers, TOKENS } from '../../wiring/container.js'
 import { codeOfAsync as codeOf } from '../code-of.js'
-import { signal } from '../signal.js'
+import { Gate } from '../gate.js'
 
 const OrderPlaced = topic('orders.{orderId}.placed', { schema: z.object({ total: z.number() }) })
 const streams = [{ name: 'orders', subjects: ['orders.>'] }]
@@ -86,24 +87,24 @@ describe('the container', () => {
 
   it('stops pools before the bus: a handler that is running may still publish', async () => {
     const box = container()
-    const gate = signal()
-    const entered = signal()
+    const gate = new Gate()
+    const entered = new Gate()
     @injectable()
     class Slow {
       constructor(@inject(TOKENS.MessageBus) private readonly bus: MessageBus) {}
       @Consume('orders.*.placed', { stream: 'orders', name: 'slow' })
       async handle(): Promise<void> {
-        entered.resolve()
-        await gate.promise
+        entered.open()
+        await gate.opened
         await this.bus.publish('orders.1.done', 1)
       }
     }
     const running = await runHandlers(box, [Slow])
     const bus = await box.getAsync<MessageBus>(TOKENS.MessageBus)
     await bus.publish('orders.1.placed', { total: 1 })
-    await entered.promise
+    await entered.opened
     const stopped = running.stop({ within: '5s' })
-    gate.resolve()
+    gate.open()
     expect(await stopped).toEqual({ finished: 1, released: 0, aborted: 0 })
     expect(await running.stop()).toEqual({ finished: 1, released: 0, aborted: 0 })
     expect((await bus.health()).state).toBe('closed')

@@ -1,10 +1,11 @@
+/** From an environment to a bus, and what is loaded on the way. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../testing/virtual-clock.js'
 import { busFromEnv } from '../../wiring/env.js'
 import { codeOfAsync as codeOf } from '../code-of.js'
-import { signal } from '../signal.js'
+import { Gate } from '../gate.js'
 
 const streams = [{ name: 'orders', subjects: ['orders.>'] }]
 
@@ -23,13 +24,13 @@ describe('busFromEnv', () => {
   it('takes the defaults of pools from the environment', async () => {
     const env = { MESSAGE_BUS: 'memory', BUSBAR_RETRY_ATTEMPTS: '1', BUSBAR_LOG: 'silent' }
     await using bus = await busFromEnv(env, { streams })
-    const dead = signal()
-    await bus.subscribe('dead.billing', () => dead.resolve())
+    const dead = new Gate()
+    await bus.subscribe('dead.billing', () => dead.open())
     await bus.consume({ name: 'billing', stream: 'orders' }, () => {
       throw new Error('always')
     })
     await bus.publish('orders.1', 'x')
-    await dead.promise
+    await dead.opened
     for await (const letter of bus.deadLetters('billing').list())
       expect([letter.attempts, letter.reason]).toEqual([1, 'exhausted'])
   })

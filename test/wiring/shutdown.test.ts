@@ -1,3 +1,4 @@
+/** The order of an ending process; real signals are in cli.test.ts. */
 import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { type EndSignal, type SignalSource, untilSignal } from '../../wiring/shutdown.js'

@@ -80,7 +80,8 @@ export const redrive: GroupDefinition = {
     when('remove', 'a redrive reaches the consumer that gave up, and no other', async (s) => {
       const { bus, mended, got } = await withDeadLetters(s, ['one'])
       const other = s.collector()
-      await bus.consume(s.consumer({ name: s.named('other') }), other.collect, s.pool())
+      // Without a dedup window, which would hide a message that came a second time.
+      await bus.consume(s.consumer({ name: s.named('other') }), other.collect, s.pool({ dedup: 0 }))
       await s.idle(bus, 'other')
       mended.add('one')
       await s.deadLetters(bus).redrive()
