@@ -117,7 +117,7 @@ export const redelivery: GroupDefinition = {
           got.collect(message, context)
           if (message.data === 'bad' && context.attempt === 1) throw new Error('first attempt')
         },
-        s.pool({ concurrency: 1, retry: { attempts: 3, backoff: [150], jitter: 0 } }),
+        s.pool({ concurrency: 1, retry: { attempts: 3, backoff: [1000], jitter: 0 } }),
       )
       await got.reached(7)
       assert.deepEqual(got.data, ['bad', 1, 2, 3, 4, 5, 'bad'])
