@@ -129,21 +129,6 @@ export const live: GroupDefinition = {
       assert.deepEqual(got.data, [1])
     }),
 
-    when('live', 'close() waits for the running handler of a subscription', async (s) => {
-      const bus = await s.bus()
-      const gate = s.gate()
-      let ended = false
-      await bus.subscribe(s.to('>'), async () => {
-        await gate.enter()
-        ended = true
-      })
-      await s.publish(bus, 'a', [1])
-      await gate.reached(1)
-      const closed = bus.close().then(() => ended)
-      gate.open()
-      assert.equal(await closed, true)
-    }),
-
     when('live', 'a subscriber whose handler throws hears the next message', async (s) => {
       const bus = await s.bus()
       const got = s.collector()
