@@ -63,8 +63,8 @@ export class Attempt implements HandlerContext, BatchContext<ReceivedMessage>, E
   run(call: (attempt: Attempt) => unknown): void {
     try {
       const result = call(this)
-      if (result instanceof Promise) result.then(this.#succeed, this.#fail)
-      else if (isThenable(result)) Promise.resolve(result).then(this.#succeed, this.#fail)
+      if (result instanceof Promise) this.#follow(result)
+      else if (isThenable(result)) this.#follow(Promise.resolve(result))
       else this.#succeed()
     } catch (thrown) {
       this.#fail(thrown)
@@ -118,13 +118,20 @@ export class Attempt implements HandlerContext, BatchContext<ReceivedMessage>, E
     return this.#controller
   }
 
-  readonly #succeed = (): void => {
+  #follow(result: Promise<unknown>): void {
+    result.then(
+      () => this.#succeed(),
+      (thrown: unknown) => this.#fail(thrown),
+    )
+  }
+
+  #succeed(): void {
     if (this.#over) return
     this.#over = true
     this.#owner.succeeded(this, this.#failures)
   }
 
-  readonly #fail = (error: unknown): void => {
+  #fail(error: unknown): void {
     if (this.#over) return
     this.#over = true
     this.#owner.failed(this, error, this.#failures)

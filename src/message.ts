@@ -134,12 +134,9 @@ export function headersBytes(headers: Headers): number {
 
 /** Bytes that count against message limits: payload and headers. */
 export function messageBytes(message: Pick<StoredMessage, 'headers' | 'payload' | 'text'>): number {
-  return payloadBytes(message) + headersBytes(message.headers)
-}
-
-/** The length of the payload, without making its bytes. */
-export function payloadBytes(message: Pick<StoredMessage, 'payload' | 'text'>): number {
-  return message.text === undefined ? message.payload.byteLength : Buffer.byteLength(message.text)
+  const { text } = message
+  const payloadBytes = text === undefined ? message.payload.byteLength : Buffer.byteLength(text)
+  return payloadBytes + headersBytes(message.headers)
 }
 
 /** Headers without busbar's own. */

@@ -58,9 +58,9 @@ export class Settler {
     this.#settle([held], ACK)
   }
 
-  succeeded(done: readonly Held[]): void {
+  /** @param now `clock.monotonic()` */
+  succeeded(done: readonly Held[], now: number): void {
     if (done.length === 0) return
-    const now = this.#host.clock.monotonic()
     for (const held of done) this.#handled.add(held.message.id, true, now)
     this.counts.handled += done.length
     this.#settle(done, ACK)

@@ -116,11 +116,11 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
   // From ready to running.
 
   /** Called after every change: starts what may start, asks for more when there is room, notices the end of a drain. */
-  #pump(): void {
+  #pump(now?: number): void {
     if (this.#stopping !== undefined) return this.#checkIdle()
     if (this.#isPaused) return
     const { concurrency, capacity, portion } = this.#settings
-    while (this.#running < concurrency && this.#intake.ready > 0 && this.#isBatchDue()) this.#start()
+    while (this.#running < concurrency && this.#intake.ready > 0 && this.#isBatchDue()) this.#start(now)
     const room = capacity - (this.#intake.size - this.#intake.behind) - this.#granted
     // Asked for in portions, because a request costs the backend more than a message does.
     if (room < portion) return
@@ -140,8 +140,8 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
     return false
   }
 
-  #start(): void {
-    const now = this.#host.clock.monotonic()
+  /** @param now `clock.monotonic()`, when the caller has just read it: it costs as much as a map entry */
+  #start(now = this.#host.clock.monotonic()): void {
     const batch = this.#settings.batchSize === 1 ? this.#nextOne(now) : this.#nextBatch(now)
     if (batch === undefined) return
     const attempt = new Attempt(this, batch)
@@ -179,10 +179,14 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
   // AttemptOwner: the handler's side.
 
   succeeded(attempt: Attempt, failures: ReadonlyMap<Held, unknown> | undefined): void {
+    const now = this.#host.clock.monotonic()
     this.#end(attempt)
-    this.#settler.succeeded(failures === undefined ? attempt.held : attempt.held.filter((held) => !failures.has(held)))
+    this.#settler.succeeded(
+      failures === undefined ? attempt.held : attempt.held.filter((held) => !failures.has(held)),
+      now,
+    )
     if (failures !== undefined) for (const [held, error] of failures) this.#settler.failed(held, error)
-    this.#pump()
+    this.#pump(now)
   }
 
   failed(attempt: Attempt, error: unknown, failures?: ReadonlyMap<Held, unknown>): void {

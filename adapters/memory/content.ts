@@ -3,7 +3,8 @@
  * digest, so that a dedup window does not hold on to big messages that the stream has dropped.
  */
 import { createHash } from 'node:crypto'
-import { payloadBytes, type StoredMessage } from '../../src/message.js'
+import type { StoredMessage } from '../../src/message.js'
+import type { KeptMessage } from './kept-message.js'
 
 const DIGEST_OVER_BYTES = 1024
 
@@ -19,8 +20,8 @@ export interface Accepted {
 }
 
 /** A small message is remembered as it is, once it is stored. */
-export function acceptedAs(message: StoredMessage): Accepted {
-  return payloadBytes(message) <= DIGEST_OVER_BYTES ? message : acceptedLater(message, message.sequence)
+export function acceptedAs(message: KeptMessage): Accepted {
+  return message.bytes <= DIGEST_OVER_BYTES ? message : acceptedLater(message, message.sequence)
 }
 
 /** For a message that has no place in the stream yet. */

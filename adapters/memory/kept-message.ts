@@ -1,38 +1,40 @@
-/** A message in a stream: what was published, and the place and time it was given. */
+/**
+ * A message in a stream: what was published, and the place and time it was given. One flat object, because there may be millions and each is
+ * moved by the collector before it is old.
+ */
 import type { Headers, Outgoing, StoredMessage } from '../../src/message.js'
 
 export class KeptMessage implements StoredMessage {
   readonly stream: string
   readonly sequence: number
   readonly time: number
-  readonly #published: Outgoing
+  readonly id: string
+  readonly isFresh: boolean
+  readonly subject: string
+  readonly key: string | undefined
+  readonly headers: Headers
+  readonly text: string | undefined
+  /** Payload and headers, as they count against limits. */
+  readonly bytes: number
+  /** Undefined while nobody has asked for the bytes of the text. */
+  #payload: Uint8Array | undefined
 
-  constructor(stream: string, sequence: number, time: number, published: Outgoing) {
+  constructor(stream: string, sequence: number, time: number, published: Outgoing, bytes: number) {
     this.stream = stream
     this.sequence = sequence
     this.time = time
-    this.#published = published
+    this.id = published.id
+    this.isFresh = published.isFresh
+    this.subject = published.subject
+    this.key = published.key
+    this.headers = published.headers
+    this.text = published.text
+    this.bytes = bytes
+    this.#payload = published.text === undefined ? published.payload : undefined
   }
 
-  get id(): string {
-    return this.#published.id
-  }
-  get isFresh(): boolean {
-    return this.#published.isFresh
-  }
-  get subject(): string {
-    return this.#published.subject
-  }
-  get key(): string | undefined {
-    return this.#published.key
-  }
-  get headers(): Headers {
-    return this.#published.headers
-  }
   get payload(): Uint8Array {
-    return this.#published.payload
-  }
-  get text(): string | undefined {
-    return this.#published.text
+    this.#payload ??= Buffer.from(this.text ?? '')
+    return this.#payload
   }
 }

@@ -55,21 +55,22 @@ export class MemoryStream {
   }
 
   publish(message: Outgoing): PublishOutcome {
-    const refused = this.#tooLarge(message)
+    const bytes = messageBytes(message)
+    const refused = this.#tooLarge(message, bytes)
     if (refused !== undefined) return { status: 'rejected', error: refused }
     const now = this.#clock.monotonic()
     const earlier = message.isFresh ? undefined : this.#ids.get(message.dedupId, now)
     if (earlier !== undefined) return this.#repeated(message, earlier)
-    const full = this.#makeRoom(message)
+    const full = this.#makeRoom(message, bytes)
     if (full !== undefined) return { status: 'rejected', error: full }
-    const stored = this.#store(message)
+    const stored = this.#store(message, bytes)
     this.#ids.add(message.dedupId, acceptedAs(stored), now)
     return { status: 'accepted', stream: this.definition.name, sequence: stored.sequence, duplicate: false }
   }
 
   /** Answers for a message that is to be stored later: everything but room, which is a question of that time. */
   admit(message: Outgoing): PublishOutcome {
-    const refused = this.#tooLarge(message)
+    const refused = this.#tooLarge(message, messageBytes(message))
     if (refused !== undefined) return { status: 'rejected', error: refused }
     const now = this.#clock.monotonic()
     const earlier = this.#ids.get(message.dedupId, now)
@@ -80,8 +81,9 @@ export class MemoryStream {
 
   /** Stores an admitted message whose time has come. @returns false when the stream is full */
   storeAdmitted(message: Outgoing): boolean {
-    if (this.#makeRoom(message) !== undefined) return false
-    this.#store(message)
+    const bytes = messageBytes(message)
+    if (this.#makeRoom(message, bytes) !== undefined) return false
+    this.#store(message, bytes)
     return true
   }
 
@@ -131,9 +133,8 @@ export class MemoryStream {
   }
 
   /** A message over `maxBytes` can never fit either, and must not empty the stream first. */
-  #tooLarge(message: Outgoing): BusError | undefined {
+  #tooLarge(message: Outgoing, bytes: number): BusError | undefined {
     const { name, maxMessageBytes, maxBytes } = this.definition
-    const bytes = messageBytes(message)
     const most = Math.min(maxMessageBytes, maxBytes)
     if (bytes <= most) return undefined
     const limit = most === maxBytes ? 'maxBytes' : 'maxMessageBytes'
@@ -154,10 +155,9 @@ export class MemoryStream {
     return { status: 'rejected', error }
   }
 
-  #makeRoom(message: Outgoing): BusError | undefined {
+  #makeRoom(message: Outgoing, bytes: number): BusError | undefined {
     const { name, maxMessages, maxBytes, discard } = this.definition
     if (this.log.count < maxMessages && maxBytes === Number.POSITIVE_INFINITY) return undefined
-    const bytes = messageBytes(message)
     const fits = (): boolean => this.log.count < maxMessages && this.#bytes + bytes <= maxBytes
     if (discard === 'old') while (!fits() && this.log.count > 0) this.#dropOldest()
     if (fits()) return undefined
@@ -168,12 +168,12 @@ export class MemoryStream {
     )
   }
 
-  #store(outgoing: Outgoing): StoredMessage {
-    const message = new KeptMessage(this.definition.name, this.log.last + 1, this.#clock.now(), outgoing)
+  #store(outgoing: Outgoing, bytes: number): KeptMessage {
+    const message = new KeptMessage(this.definition.name, this.log.last + 1, this.#clock.now(), outgoing, bytes)
     const wanted = this.#isWanted(message)
     if (wanted) {
       this.log.append(message)
-      this.#bytes += messageBytes(message)
+      this.#bytes += bytes
       if (this.log.count === 1) this.#expire()
     } else this.log.skip()
     if (wanted) this.#tellArrived(message)
