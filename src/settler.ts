@@ -26,7 +26,7 @@ export class Settler {
   readonly #host: PoolHost
   readonly #settings: PoolSettings
   readonly #intake: Intake
-  readonly #handled: DedupWindow<true>
+  readonly #handled: DedupWindow<string>
   readonly #onSettled: () => void
   #underWay = 0
 
@@ -36,7 +36,7 @@ export class Settler {
     this.#settings = settings
     this.#intake = intake
     this.#onSettled = onSettled
-    this.#handled = new DedupWindow(settings.dedupMs, DEDUP_MAX_IDS)
+    this.#handled = new DedupWindow(settings.dedupMs, DEDUP_MAX_IDS, (id) => id)
   }
 
   /** Settlements and dead letters on their way to the backend. */
@@ -47,7 +47,7 @@ export class Settler {
   /** Acknowledges a message whose id was handled before. @returns whether it was */
   skipDuplicate(held: Held, now: number): boolean {
     const isFirst = held.message.isFresh === true && held.attempt === 1
-    if (isFirst || this.#handled.get(held.message.id, now) !== true) return false
+    if (isFirst || this.#handled.get(held.message.id, now) === undefined) return false
     this.counts.duplicates++
     this.skip(held)
     return true
@@ -61,7 +61,7 @@ export class Settler {
   /** @param now `clock.monotonic()` */
   succeeded(done: readonly Held[], now: number): void {
     if (done.length === 0) return
-    for (const held of done) this.#handled.add(held.message.id, true, now)
+    for (const held of done) this.#handled.add(held.message.id, now)
     this.counts.handled += done.length
     this.#settle(done, ACK)
   }

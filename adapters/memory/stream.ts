@@ -9,7 +9,7 @@ import { BusError } from '../../src/errors.js'
 import { messageBytes, type Outgoing, type StoredMessage } from '../../src/message.js'
 import type { ResolvedStream } from '../../src/topology.js'
 import type { MemoryConsumer } from './consumer.js'
-import { type Accepted, acceptedAs, acceptedLater, isSameContent } from './content.js'
+import { type Accepted, acceptedAs, acceptedLater, idOf, isSameContent } from './content.js'
 import type { Cursor } from './cursor.js'
 import { KeptMessage } from './kept-message.js'
 import { MessageLog } from './log.js'
@@ -42,13 +42,13 @@ export class MemoryStream {
   constructor(definition: ResolvedStream, clock: Clock) {
     this.definition = definition
     this.#clock = clock
-    this.#ids = new DedupWindow(definition.dedupWindowMs, DEDUP_MAX_IDS)
+    this.#ids = new DedupWindow(definition.dedupWindowMs, DEDUP_MAX_IDS, idOf)
   }
 
   /** Takes on new limits at once, as a server does. */
   update(definition: ResolvedStream): void {
     if (definition.dedupWindowMs !== this.definition.dedupWindowMs)
-      this.#ids = new DedupWindow(definition.dedupWindowMs, DEDUP_MAX_IDS)
+      this.#ids = new DedupWindow(definition.dedupWindowMs, DEDUP_MAX_IDS, idOf)
     this.definition = definition
     while (this.log.count > definition.maxMessages || this.#bytes > definition.maxBytes) this.#dropOldest()
     this.#expire()
@@ -64,7 +64,7 @@ export class MemoryStream {
     const full = this.#makeRoom(message, bytes)
     if (full !== undefined) return { status: 'rejected', error: full }
     const stored = this.#store(message, bytes)
-    this.#ids.add(message.dedupId, acceptedAs(stored), now)
+    this.#ids.add(acceptedAs(stored, message), now)
     return { status: 'accepted', stream: this.definition.name, sequence: stored.sequence, duplicate: false }
   }
 
@@ -75,7 +75,7 @@ export class MemoryStream {
     const now = this.#clock.monotonic()
     const earlier = this.#ids.get(message.dedupId, now)
     if (earlier !== undefined) return this.#repeated(message, earlier)
-    this.#ids.add(message.dedupId, acceptedLater(message), now)
+    this.#ids.add(acceptedLater(message), now)
     return { status: 'accepted', stream: this.definition.name, sequence: 0, duplicate: false }
   }
 
