@@ -147,7 +147,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the consumer forgets which ids it handled',
     file: settler,
-    find: 'this.#handled.add(held.message.id, true, now)',
+    find: 'this.#handled.add(held.message.id, now)',
     replace: '',
     groups: ['dedup'],
   },
