@@ -3,12 +3,13 @@
  * The command `busbar`. This file owns the process: arguments, environment, exit code. Each command is a file in `cli/`.
  */
 import { Command, CommanderError } from 'commander'
-import { BusError } from '../src/errors.js'
 import { doctor } from './cli/doctor.js'
 import { run } from './cli/run.js'
-import { EXIT, type Terminal, terminal } from './cli/terminal.js'
+import { EXIT, exitOf, type Terminal, terminal } from './cli/terminal.js'
 import { version } from './cli/version.js'
-import { ConfigError } from './config.js'
+
+// What a module leaves open, such as a timer or a connection, must not keep a drained process alive; it may take this long to close.
+const GRACE_MS = 1000
 
 const EXIT_CODES = `
 Exit codes:
@@ -50,11 +51,9 @@ async function perform(
     process.exitCode = await command(out)
   } catch (thrown) {
     out.failure(thrown)
-    process.exitCode =
-      thrown instanceof ConfigError || (thrown instanceof BusError && thrown.code === 'BUS_CONFIG')
-        ? EXIT.config
-        : EXIT.failed
+    process.exitCode = exitOf(thrown)
   }
+  setTimeout(() => process.exit(), GRACE_MS).unref()
 }
 
 try {

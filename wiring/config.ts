@@ -5,6 +5,7 @@
 import { inspect } from 'node:util'
 import { z } from 'zod'
 import { ADAPTERS, type AdapterName, PLANNED_ADAPTERS } from '../adapters/index.js'
+import { MAX_TIMER_MS } from '../src/clock.js'
 import { durationMs } from '../src/duration.js'
 import { BusError } from '../src/errors.js'
 import { redact } from '../src/redact.js'
@@ -26,15 +27,18 @@ export class ConfigError extends BusError {
   }
 }
 
-/** A duration in ms. */
-const duration = z.string().transform((text, context) => {
-  try {
-    return durationMs('', /^\d+$/.test(text) ? Number(text) : text)
-  } catch {
-    context.addIssue("is not a duration such as '250ms', '30s', '2m', '4h', '7d' or a number of ms")
-    return z.NEVER
-  }
-})
+/** A duration, given in ms. */
+function duration(minMs = 0): z.ZodType<number, string> {
+  return z.string().transform((text, context) => {
+    try {
+      return durationMs('', /^\d+$/.test(text) ? Number(text) : text, { min: minMs })
+    } catch {
+      const examples = "'250ms', '30s', '2m', '4h', '7d' or a number of ms"
+      context.addIssue(`is not a duration such as ${examples}, from ${minMs} to ${MAX_TIMER_MS} ms (24 days)`)
+      return z.NEVER
+    }
+  })
+}
 
 function whole(min: number, max: number): z.ZodType<number, string> {
   return z
@@ -57,8 +61,8 @@ const urls = (...protocols: readonly string[]): z.ZodType<readonly string[], str
   text
     .transform((list) => list.split(',').map((each) => each.trim()))
     .refine(
-      (list) => list.every((each) => hasProtocol(each, protocols)),
-      `is not a comma-separated list of URLs with ${protocols.join(', ')}`,
+      (list) => list.every((each) => hasProtocol(each, protocols) && new URL(each).hostname !== ''),
+      `is not a comma-separated list of URLs with ${protocols.map((protocol) => `${protocol}//`).join(', ')} and a host`,
     )
 
 function hasProtocol(value: string, protocols: readonly string[]): boolean {
@@ -74,6 +78,9 @@ const messageBus = z.enum(Object.keys(ADAPTERS) as AdapterName[], {
   },
 })
 
+/** As `topology.ts` has it: a bad value is to be found before the first consumer starts. */
+const MIN_ACK_WAIT_MS = 50
+
 /** Every variable that busbar knows. `.env.example` explains each. */
 const variables = {
   MESSAGE_BUS: messageBus,
@@ -88,7 +95,7 @@ const variables = {
   NATS_TLS_KEY: text.optional(),
   NATS_STREAM_NAME: text.regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not 1 to 64 letters, digits, "-" or "_"').optional(),
   NATS_MAX_MSGS: whole(1, Number.MAX_SAFE_INTEGER).optional(),
-  NATS_MAX_AGE: duration.optional(),
+  NATS_MAX_AGE: duration(1).optional(),
   NATS_REPLICAS: whole(1, 5).optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
   BUSBAR_SCHEMA: text
@@ -96,10 +103,10 @@ const variables = {
     .optional(),
   BUSBAR_DUAL_INNER: z.enum(['nats', 'memory'], "is not 'nats' or 'memory'").optional(),
   BUSBAR_CONCURRENCY: whole(1, 10_000).optional(),
-  BUSBAR_ACK_WAIT: duration.optional(),
+  BUSBAR_ACK_WAIT: duration(MIN_ACK_WAIT_MS).optional(),
   BUSBAR_RETRY_ATTEMPTS: whole(1, 1000).optional(),
-  BUSBAR_DEDUP_WINDOW: duration.optional(),
-  BUSBAR_SHUTDOWN_WITHIN: duration.optional(),
+  BUSBAR_DEDUP_WINDOW: duration().optional(),
+  BUSBAR_SHUTDOWN_WITHIN: duration().optional(),
   BUSBAR_STRICT: flag.optional(),
   BUSBAR_LOG: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'], "is not 'debug', 'info', 'warn', 'error' or 'silent'")
@@ -112,14 +119,26 @@ type Values = z.infer<typeof schema>
 /** Names of all variables, in the order of `.env.example`. */
 export const VARIABLE_NAMES: readonly string[] = Object.keys(variables)
 
+/** Never shown, not even in part. Any other value is shown without what looks like a secret or is a copy of one of these. */
 const SECRETS: ReadonlySet<string> = new Set(['NATS_PASSWORD', 'NATS_TOKEN', 'NATS_URL', 'DATABASE_URL'])
+// To hide a shorter one wherever it occurs would make a text unreadable.
+const SHORTEST_SECRET = 4
+const HIDDEN = '[redacted]'
+const SHOWN_CHARACTERS = 100
+// Anything else is quoted, so that a space at the end is seen and a line break makes no line.
+const PLAIN = /^[!-~]+$/
 const DEFAULT_SHUTDOWN_MS = 20_000
+
+/** Takes the secrets out of a text. */
+type Hide = (text: string) => string
 
 export class Config {
   readonly #values: Values
+  readonly #hide: Hide
 
-  constructor(values: Values) {
+  constructor(values: Values, hide: Hide) {
     this.#values = values
+    this.#hide = hide
   }
 
   get messageBus(): AdapterName {
@@ -135,11 +154,18 @@ export class Config {
     return this.#values[name]
   }
 
+  /** The text without the secrets of this configuration, whatever form they are in: plain, URL-encoded, base64, escaped for JSON. */
+  hide(text: string): string {
+    return this.#hide(text)
+  }
+
   /** What is set, with secrets hidden. */
   toJSON(): Record<string, unknown> {
-    return Object.fromEntries(
-      Object.entries(this.#values).map(([name, value]) => [name, SECRETS.has(name) ? '[redacted]' : value]),
-    )
+    const shown = (name: string, value: unknown): unknown => {
+      if (SECRETS.has(name)) return HIDDEN
+      return typeof value === 'string' ? this.#hide(value) : value
+    }
+    return Object.fromEntries(Object.entries(this.#values).map(([name, value]) => [name, shown(name, value)]))
   }
 
   [inspect.custom](): string {
@@ -149,26 +175,50 @@ export class Config {
 
 /** Reads an environment. An empty value counts as not set. Throws a `ConfigError` that lists every problem. */
 export function parseConfig(env: Environment): Config {
-  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
-  const result = schema.safeParse(set)
+  const set = new Map<string, string>()
+  for (const [name, value] of Object.entries(env)) if (value !== undefined && value !== '') set.set(name, value)
+  const secrets = secretsIn(set)
+  const hide: Hide = (text) => redact(text, secrets)
+  const result = schema.safeParse(Object.fromEntries(set))
   const problems = [
-    ...(result.success ? [] : result.error.issues.map((issue) => describe(issue, set))),
+    ...(result.success ? [] : result.error.issues.map((issue) => describe(issue, set, hide))),
     ...unknownNames(set),
   ]
   if (problems.length > 0 || !result.success) throw new ConfigError(problems)
-  return new Config(result.data)
+  return new Config(result.data, hide)
 }
 
-function describe(issue: z.core.$ZodIssue, set: Readonly<Record<string, unknown>>): string {
+function describe(issue: z.core.$ZodIssue, set: ReadonlyMap<string, string>, hide: Hide): string {
   const name = String(issue.path[0])
-  const value = set[name]
+  const value = set.get(name)
   if (value === undefined) return `${name} is not set; give one of: ${Object.keys(ADAPTERS).join(', ')}`
-  return `${name}=${SECRETS.has(name) ? '[redacted]' : redact(String(value).slice(0, 100))} ${issue.message}`
+  // Hidden first and cut afterwards: half a secret would not be recognised.
+  const shown = SECRETS.has(name) ? HIDDEN : hide(value).slice(0, SHOWN_CHARACTERS)
+  return `${name}=${PLAIN.test(shown) ? shown : JSON.stringify(shown)} ${issue.message}`
+}
+
+/** The values of secret variables and the passwords inside their URLs, longest first, so that none hides half of another. */
+function secretsIn(set: ReadonlyMap<string, string>): readonly string[] {
+  const values = [...SECRETS].flatMap((name) => set.get(name) ?? [])
+  const passwords = values.flatMap((value) => [value, ...value.split(',')]).flatMap(passwordsIn)
+  const escaped = [...values, ...passwords].flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
+  return [...new Set(escaped)].filter(({ length }) => length >= SHORTEST_SECRET).sort((a, b) => b.length - a.length)
+}
+
+/** As written, and decoded. Broken URLs have passwords too, hence no parser. What stands alone is a token in NATS, a user in PostgreSQL. */
+function passwordsIn(url: string): string[] {
+  const [, scheme, colon, password] = /(\w+):\/\/(?:[^:@/]*(:))?(.*)@/.exec(url) ?? []
+  if (password === undefined || (colon === undefined && scheme?.startsWith('postgres'))) return []
+  try {
+    return [password, decodeURIComponent(password)]
+  } catch {
+    return [password]
+  }
 }
 
 /** A misspelt setting that is silently ignored is found at three in the morning. Only our own prefix can be checked. */
-function unknownNames(set: Readonly<Record<string, unknown>>): string[] {
-  const ours = Object.keys(set).filter((name) => name.startsWith('BUSBAR_') && !VARIABLE_NAMES.includes(name))
+function unknownNames(set: ReadonlyMap<string, string>): string[] {
+  const ours = [...set.keys()].filter((name) => name.startsWith('BUSBAR_') && !VARIABLE_NAMES.includes(name))
   return ours.map((name) => `${name} is not a setting; did you mean ${nearest(name)}?`)
 }
 

@@ -6,10 +6,9 @@
  */
 import { type Container, ContainerModule, type Newable } from 'inversify'
 import type { Adapter } from '../src/adapter.js'
-import { type Duration, durationMs } from '../src/duration.js'
+import type { Duration } from '../src/duration.js'
 import { BusError } from '../src/errors.js'
 import type { Filter, MessageBus } from '../src/message-bus.js'
-import { mergeReports } from '../src/stop-report.js'
 import type { ConsumerSettings } from '../src/topology.js'
 import type { HandlerContext, Pool, PoolOptions, StopReport } from '../src/worker-pool-options.js'
 import { type Config, type Environment, parseConfig } from './config.js'
@@ -52,91 +51,118 @@ export interface ConsumeOptions extends Omit<ConsumerSettings, 'name'>, PoolOpti
   readonly name?: string
 }
 
-interface Consumption {
-  readonly method: string | symbol
+interface Mark {
   readonly filter: Filter
   readonly options: ConsumeOptions
 }
 
-const consumptions = new WeakMap<object, Consumption[]>()
+/** By the prototype that has the methods. */
+const marks = new WeakMap<object, Map<string | symbol, Mark>>()
 
-/** Marks a method `(message, context) => …` as the handler of a consumer; `runHandlers` starts it. */
+/**
+ * Marks a method `(message, context) => …` as the handler of a consumer; `runHandlers` starts it. A subclass inherits the mark, and
+ * replaces it by marking its own method. Works with TypeScript's `experimentalDecorators` and with standard decorators.
+ */
 export function Consume(filter: Filter, options: ConsumeOptions) {
-  return (prototype: object, method: string | symbol): void => {
-    const owner = prototype.constructor
-    consumptions.set(owner, [...(consumptions.get(owner) ?? []), { method, filter, options }])
+  return (target: object, at: string | symbol | ClassMethodDecoratorContext): void => {
+    const name = typeof at === 'object' ? at.name : at
+    const isStatic = typeof at === 'object' ? at.static : typeof target === 'function'
+    if (isStatic || (typeof at === 'object' && at.private))
+      throw new BusError('BUS_CONFIG', `[inversify] @Consume on ${String(name)}: mark a method that instances offer`)
+    if (typeof at !== 'object') return mark(target, name, { filter, options })
+    // A standard decorator learns of the class from its first instance.
+    at.addInitializer(function (this: unknown) {
+      mark(Object.getPrototypeOf(this), name, { filter, options })
+    })
   }
+}
+
+function mark(prototype: object, method: string | symbol, as: Mark): void {
+  const marked = marks.get(prototype) ?? new Map<string | symbol, Mark>()
+  marks.set(prototype, marked.set(method, as))
 }
 
 export interface RunningHandlers {
   readonly pools: readonly Pool[]
-  /** Stops the pools side by side, then closes the bus. Idempotent. Default `within`: `BUSBAR_SHUTDOWN_WITHIN`. */
+  /** Closes the bus: pools side by side, then subscriptions, then the connection. Idempotent. Default `within`: `BUSBAR_SHUTDOWN_WITHIN`. */
   stop(options?: { readonly within?: Duration }): Promise<StopReport>
 }
 
 /**
- * Resolves the classes and starts a pool for each of their `@Consume` methods. When one cannot start, those already running are stopped and
- * its error is thrown; the bus stays open.
+ * Resolves the classes and starts a pool for each of their `@Consume` methods. Throws `BUS_CONFIG` when a class has none and `BUS_CONFLICT`
+ * when two methods name one consumer. When one cannot start, those already running are stopped and its error is thrown; the bus stays open.
  */
 export async function runHandlers(container: Container, classes: readonly Newable<object>[]): Promise<RunningHandlers> {
   const bus = await container.getAsync<MessageBus>(TOKENS.MessageBus)
-  const { shutdownWithinMs } = container.get<Config>(TOKENS.Config)
+  const consumptions: Consumption[] = []
+  for (const type of new Set(classes)) {
+    consumptions.push(...consumptionsOf(type, await container.getAsync<object>(type, { autobind: true })))
+  }
+  refuseNamesakes(consumptions)
   const pools: Pool[] = []
   try {
-    for (const type of classes) {
-      const found = consumptionsOf(type)
-      const handlers = await container.getAsync<object>(type, { autobind: true })
-      for (const consumption of found) pools.push(await start(bus, type, handlers, consumption))
-    }
+    for (const { filter, handle, name, options } of consumptions)
+      pools.push(await bus.consume({ ...options, name, filter }, handle, options))
   } catch (thrown) {
-    await Promise.all(pools.map((pool) => pool.stop()))
+    await Promise.allSettled(pools.map((pool) => pool.stop()))
     throw thrown
   }
-  let stopping: Promise<StopReport> | undefined
-  return {
-    pools,
-    stop: async ({ within } = {}) => {
-      stopping ??= stopInOrder(bus, pools, within === undefined ? shutdownWithinMs : durationMs('within', within))
-      return stopping
-    },
-  }
+  return { pools, stop: (options) => bus.close(options) }
 }
 
-/** The `@Consume` methods of a class and of those it extends. */
-function consumptionsOf(type: Newable<object>): readonly Consumption[] {
-  const found: Consumption[] = []
-  for (let each: unknown = type; typeof each === 'function'; each = Object.getPrototypeOf(each)) {
-    found.push(...(consumptions.get(each) ?? []))
+interface Consumption {
+  /** `Class.method`, for error texts. */
+  readonly place: string
+  readonly name: string
+  readonly filter: Filter
+  readonly options: Omit<ConsumeOptions, 'name'>
+  readonly handle: (message: unknown, context: HandlerContext) => unknown
+}
+
+/** One for each marked method of the instance; where a subclass marks a method again, its mark counts. */
+function consumptionsOf(type: Newable<object>, instance: object): readonly Consumption[] {
+  const found = new Map<string | symbol, Mark>()
+  for (let each: unknown = Object.getPrototypeOf(instance); isObject(each); each = Object.getPrototypeOf(each)) {
+    for (const [method, as] of marks.get(each) ?? []) if (!found.has(method)) found.set(method, as)
   }
-  if (found.length > 0) return found
+  if (found.size > 0) return [...found].map(([method, as]) => consumption(type, instance, method, as))
   throw new BusError('BUS_CONFIG', `[inversify] ${type.name} has no handler. Mark one of its methods with @Consume`)
 }
 
-function start(
-  bus: MessageBus,
-  type: Newable<object>,
-  handlers: object,
-  { method, filter, options }: Consumption,
-): Promise<Pool> {
-  const handler: unknown = Reflect.get(handlers, method)
-  if (typeof handler !== 'function') {
-    throw new BusError(
-      'BUS_CONFIG',
-      `[inversify] ${type.name}.${String(method)} is marked with @Consume and is not a method`,
-    )
+function consumption(type: Newable<object>, instance: object, method: string | symbol, as: Mark): Consumption {
+  const { name, ...options } = as.options
+  const place = `${type.name}.${typeof method === 'symbol' ? (method.description ?? 'handler') : method}`
+  const handler: unknown = Reflect.get(instance, method)
+  if (typeof handler !== 'function')
+    throw new BusError('BUS_CONFIG', `[inversify] ${place} is marked with @Consume and is not a method`)
+  return {
+    place,
+    name: name ?? legalName(place),
+    filter: as.filter,
+    options,
+    handle: (message, context) => Reflect.apply(handler, instance, [message, context]),
   }
-  const { name = defaultName(type, method), ...rest } = options
-  const handle = (message: unknown, context: HandlerContext): unknown =>
-    Reflect.apply(handler, handlers, [message, context])
-  return bus.consume({ ...rest, name, filter }, handle, rest)
 }
 
-function defaultName(type: Newable<object>, method: string | symbol): string {
-  const name = typeof method === 'symbol' ? (method.description ?? 'handler') : method
-  return `${type.name}-${name}`.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 64)
+function legalName(place: string): string {
+  const name = place.replace('.', '-').replace(/[^A-Za-z0-9_-]/g, '_')
+  return name.slice(0, 64)
 }
 
-async function stopInOrder(bus: MessageBus, pools: readonly Pool[], withinMs: number): Promise<StopReport> {
-  const reports = await Promise.all(pools.map((pool) => pool.stop({ within: withinMs })))
-  return mergeReports([...reports, await bus.close({ within: withinMs })])
+/** Two methods under one name would share its messages by chance. */
+function refuseNamesakes(consumptions: readonly Consumption[]): void {
+  const places = new Map<string, string>()
+  for (const { name, place } of consumptions) {
+    const other = places.get(name)
+    if (other !== undefined)
+      throw new BusError(
+        'BUS_CONFLICT',
+        `[inversify] ${other} and ${place} are both consumer ${name}. Give one of them a name of its own`,
+      )
+    places.set(name, place)
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }

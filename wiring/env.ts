@@ -71,7 +71,7 @@ function defaultsOf(config: Config): BusDefaults {
 
 function loggerOf(config: Config): Logger {
   const level = config.get('BUSBAR_LOG') ?? 'warn'
-  return level === 'silent' ? silentLogger : jsonLogger((line) => process.stderr.write(line), level)
+  return level === 'silent' ? silentLogger : jsonLogger((line) => process.stderr.write(config.hide(line)), level)
 }
 
 type Defined<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> }

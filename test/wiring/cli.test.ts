@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const CLI = fileURLToPath(new URL('../../wiring/cli.ts', import.meta.url))
-const WORKERS = fileURLToPath(new URL('./fixtures/workers.ts', import.meta.url))
+const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
+const WORKERS = fixture('workers.ts')
 const MANIFEST = new URL('../../package.json', import.meta.url)
 
 interface Ended {
@@ -17,6 +18,7 @@ interface Ended {
 
 class Busbar {
   readonly #child: ChildProcessWithoutNullStreams
+  readonly #closed: Promise<number | null>
   out = ''
   #err = ''
 
@@ -24,6 +26,8 @@ class Busbar {
     this.#child = spawn(process.execPath, ['--import', 'tsx', CLI, ...args], {
       env: { PATH: process.env.PATH, ...env },
     })
+    // From the start: an exit code may be there before the last output is.
+    this.#closed = once(this.#child, 'close').then(([code]) => code)
     this.#child.stdout.on('data', (chunk: Buffer) => {
       this.out += chunk.toString()
     })
@@ -33,7 +37,11 @@ class Busbar {
   }
 
   async says(text: string): Promise<void> {
-    while (!this.out.includes(text)) await once(this.#child.stdout, 'data')
+    while (!this.out.includes(text)) {
+      const code = await Promise.race([once(this.#child.stdout, 'data'), this.#closed])
+      if (!Array.isArray(code) && !this.out.includes(text))
+        throw new Error(`ended with ${code}: ${this.out}${this.#err}`)
+    }
   }
 
   send(signal: NodeJS.Signals): void {
@@ -41,8 +49,7 @@ class Busbar {
   }
 
   async ended(): Promise<Ended> {
-    const [code] = this.#child.exitCode === null ? await once(this.#child, 'close') : [this.#child.exitCode]
-    return { code, out: this.out, err: this.#err }
+    return { code: await this.#closed, out: this.out, err: this.#err }
   }
 }
 
@@ -85,6 +92,40 @@ describe('busbar', () => {
     const ran = await busbar(['run', WORKERS, '--json'], env)
     expect(ran.code).toBe(78)
     expect(JSON.parse(ran.err).error.problems).toHaveLength(2)
+  })
+
+  it('doctor calls it a wrong configuration when strict asks for more than the backend can do', async () => {
+    const env = { ...memory, BUSBAR_STRICT: 'true', NATS_STREAM_NAME: 'events', NATS_REPLICAS: '3' }
+    const { code, out } = await busbar(['doctor', '--json'], env)
+    expect(code).toBe(78)
+    expect(JSON.parse(out)).toMatchObject({ ok: false, guarantees: [] })
+  })
+
+  it.each([[[]], [['--json']]])('doctor shows no secret with %j', async (args) => {
+    const env = { ...memory, NATS_PASSWORD: 'correct-horse', NATS_NKEY_SEED_FILE: `SU${'A'.repeat(56)}` }
+    const { code, out, err } = await busbar(['doctor', ...args], env)
+    expect(code).toBe(0)
+    expect(out).toContain('[redacted]')
+    for (const secret of [env.NATS_PASSWORD, env.NATS_NKEY_SEED_FILE]) expect(out + err).not.toContain(secret)
+  })
+
+  it('run exits with 1 when start fails, after it has drained what was started', async () => {
+    const { code, out, err } = await busbar(['run', fixture('failing-start.ts')], memory)
+    expect(code).toBe(1)
+    expect(err).toContain('no database')
+    expect(out).toContain('start failed')
+  })
+
+  it('run stops on a signal though start never ends, and exits though the module leaves a timer behind', async () => {
+    const running = new Busbar(['run', fixture('endless-start.ts'), '--json'], {
+      ...memory,
+      NATS_STREAM_NAME: 'events',
+    })
+    await running.says('stored in events')
+    running.send('SIGTERM')
+    const { code, out } = await running.ended()
+    expect(code).toBe(0)
+    expect(JSON.parse(out.split('\n')[1] ?? '')).toEqual({ stopped: { finished: 0, released: 0, aborted: 0 } })
   })
 
   it('run exits with 1 when the module is missing or starts nothing', async () => {

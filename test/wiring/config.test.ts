@@ -43,6 +43,9 @@ describe('configuration', () => {
     ['BUSBAR_ACK_WAIT', '10 minutes'],
     ['BUSBAR_ACK_WAIT', '-1s'],
     ['BUSBAR_ACK_WAIT', '60d'],
+    ['BUSBAR_ACK_WAIT', '49ms'],
+    ['BUSBAR_DEDUP_WINDOW', 'NaN'],
+    ['BUSBAR_SHUTDOWN_WITHIN', '20 s'],
     ['BUSBAR_RETRY_ATTEMPTS', '1001'],
     ['BUSBAR_STRICT', 'yes'],
     ['BUSBAR_LOG', 'loud'],
@@ -53,6 +56,10 @@ describe('configuration', () => {
     ['NATS_STREAM_NAME', 'a.b'],
     ['NATS_REPLICAS', '6'],
     ['NATS_MAX_MSGS', '-1'],
+    ['NATS_MAX_MSGS', '9007199254740993'],
+    ['NATS_MAX_AGE', '0'],
+    ['NATS_URL', 'nats://'],
+    ['NATS_URL', 'nats://a:4222,'],
     ['DATABASE_URL', 'mysql://localhost/x'],
   ])('refuses %s=%s and names the variable', (name, value) => {
     const problems = problemsOf({ MESSAGE_BUS: 'memory', [name]: value })
@@ -98,6 +105,56 @@ describe('configuration', () => {
     }
     expect(shown).toContain('[redacted]')
     expect(config.get('NATS_PASSWORD')).toBe(secret)
+  })
+
+  it.each([
+    ['plain', (password: string) => password],
+    ['URL-encoded', encodeURIComponent],
+    ['base64', (password: string) => Buffer.from(password).toString('base64')],
+  ])('hides a password that another variable repeats, %s', (_, form) => {
+    const password = 'hunter:2@/%"x'
+    const userinfo = `me:${encodeURIComponent(password)}`
+    for (const secret of [
+      { NATS_PASSWORD: password },
+      { DATABASE_URL: `postgres://${userinfo}@127.0.0.1/bus` },
+      { NATS_URL: `nats://a:4222,nats://${userinfo}@b:4222` },
+    ]) {
+      const env = { MESSAGE_BUS: 'memory', ...secret }
+      expect(problemsOf({ ...env, NATS_STREAM_NAME: form(password) }).join()).not.toContain(form(password))
+      const config = parseConfig({ ...env, NATS_USER: form(password) })
+      expect(JSON.stringify(config)).toContain('"NATS_USER":"[redacted]"')
+      expect(config.hide(JSON.stringify({ message: `driver said ${form(password)}` }))).toBe(
+        '{"message":"driver said [redacted]"}',
+      )
+    }
+  })
+
+  it('hides what looks like a secret in a variable that should hold a path or a name, however long it is', () => {
+    const seed = `SU${'A'.repeat(56)}`
+    const pem = '-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----'
+    const shown = JSON.stringify(parseConfig({ MESSAGE_BUS: 'memory', NATS_NKEY_SEED_FILE: seed, NATS_TLS_KEY: pem }))
+    expect(JSON.parse(shown)).toMatchObject({ NATS_NKEY_SEED_FILE: '[redacted]', NATS_TLS_KEY: '[redacted]' })
+    const misplaced = `postgres://me:${'p'.repeat(200)}@127.0.0.1/bus`
+    expect(problemsOf({ MESSAGE_BUS: 'memory', NATS_STREAM_NAME: misplaced }).join()).not.toContain('ppp')
+  })
+
+  it('takes what stands alone before the host for a token in NATS, and for a user name in PostgreSQL', () => {
+    const shown = (url: Environment): string => parseConfig({ MESSAGE_BUS: 'memory', ...url }).hide('by busbar')
+    expect(shown({ NATS_URL: 'nats://busbar@127.0.0.1:4222' })).toBe('by [redacted]')
+    expect(shown({ DATABASE_URL: 'postgres://busbar@127.0.0.1/busbar' })).toBe('by busbar')
+  })
+
+  it('shows a wrong value so that spaces and line breaks in it are seen', () => {
+    expect(problemsOf({ MESSAGE_BUS: ' memory\n' })).toEqual([expect.stringContaining('MESSAGE_BUS=" memory\\n" ')])
+  })
+
+  it('says of a known backend that this version does not have it, and of an unknown one what there is', () => {
+    for (const value of ['nats', 'dual']) {
+      expect(problemsOf({ MESSAGE_BUS: value })).toEqual([expect.stringMatching(/does not have; available: memory$/)])
+    }
+    for (const value of ['kafka', 'toString', '__proto__']) {
+      expect(problemsOf({ MESSAGE_BUS: value })).toEqual([expect.stringMatching(/is not one of: memory$/)])
+    }
   })
 
   it('is documented: .env.example names the same variables, and is a valid environment itself', () => {

@@ -59,11 +59,51 @@ describe('busFromEnv', () => {
     expect((await bus.health()).status).toBe('ok')
   })
 
+  it.each([
+    {
+      BUSBAR_ACK_WAIT: '50ms',
+      BUSBAR_CONCURRENCY: '1',
+      BUSBAR_RETRY_ATTEMPTS: '1',
+      BUSBAR_DEDUP_WINDOW: '0',
+      BUSBAR_SHUTDOWN_WITHIN: '0',
+      NATS_MAX_AGE: '1',
+      NATS_MAX_MSGS: '1',
+      NATS_REPLICAS: '1',
+    },
+    {
+      BUSBAR_ACK_WAIT: '24d',
+      BUSBAR_CONCURRENCY: '10000',
+      BUSBAR_RETRY_ATTEMPTS: '1000',
+      BUSBAR_DEDUP_WINDOW: '24d',
+      BUSBAR_SHUTDOWN_WITHIN: '24d',
+      NATS_MAX_AGE: '2147483647',
+      NATS_MAX_MSGS: '9007199254740991',
+      NATS_REPLICAS: '5',
+    },
+  ])('accepts no number that the bus then refuses: %j', async (bounds) => {
+    await using bus = await busFromEnv({ MESSAGE_BUS: 'memory', BUSBAR_LOG: 'silent', ...bounds }, { streams })
+    const pool = await bus.consume({ name: 'billing', stream: 'orders' }, () => {})
+    expect(pool.stats().paused).toBe(false)
+  })
+
   it('runs on the clock it is given', async () => {
     const clock = new VirtualClock(Math.random, 1_000_000)
     await using bus = await busFromEnv({ MESSAGE_BUS: 'memory' }, { streams, clock })
     await bus.publish('orders.1', 1)
     expect((await bus.last('orders.1'))?.time).toBe(1_000_000)
+  })
+
+  it('writes log lines to stderr without the secrets of its environment', () => {
+    const password = 'correct-horse'
+    const child = spawnSync(process.execPath, ['--import', 'tsx', fixture('log-failure.ts')], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, MESSAGE_BUS: 'memory', NATS_PASSWORD: password },
+    })
+    expect(child.status, child.stderr).toBe(0)
+    const lines = child.stderr.trim().split('\n')
+    expect(lines.map((line) => JSON.parse(line).level)).toContain('warn')
+    expect(child.stderr).toContain('[redacted]')
+    expect(child.stderr).not.toContain(password)
   })
 
   it('loads neither a NATS client nor pg nor inversify for MESSAGE_BUS=memory', () => {
@@ -83,14 +123,14 @@ describe('busFromEnv', () => {
   })
 })
 
+function fixture(name: string): string {
+  return fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
+}
+
 /** The modules that a program loads, as Node's own resolver reports them. */
-function modulesLoadedBy(fixture: string): string[] {
-  const path = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
-  const child = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', '--import', path('record-modules.mjs'), path(fixture)],
-    { encoding: 'utf8' },
-  )
+function modulesLoadedBy(program: string): string[] {
+  const args = ['--import', 'tsx', '--import', fixture('record-modules.mjs'), fixture(program)]
+  const child = spawnSync(process.execPath, args, { encoding: 'utf8' })
   expect(child.status, child.stderr).toBe(0)
   return child.stdout.split('\n').flatMap((line) => (line.startsWith('loaded ') ? [line.slice('loaded '.length)] : []))
 }

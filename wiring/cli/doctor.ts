@@ -5,7 +5,7 @@ import type { Health } from '../../src/message-bus.js'
 import { ConfigError, parseConfig } from '../config.js'
 import { openBus } from '../env.js'
 import type { CliProcess } from './run.js'
-import { EXIT, type Terminal } from './terminal.js'
+import { EXIT, exitOf, type Terminal } from './terminal.js'
 
 const OLDEST_NODE = [20, 19] as const
 
@@ -22,15 +22,14 @@ export async function doctor(host: Pick<CliProcess, 'env'>, out: Terminal): Prom
   try {
     const config = parseConfig(host.env)
     findings.push({ check: 'configuration', ok: true, found: JSON.stringify(config) })
-    const bus = await openBus(config)
+    await using bus = await openBus(config)
     const health = await bus.health()
     findings.push({ check: 'backend', ok: health.status === 'ok', found: describe(health) })
     guarantees = await bus.guarantees()
-    await bus.close()
   } catch (thrown) {
-    const isConfig = thrown instanceof ConfigError
-    findings.push({ check: isConfig ? 'configuration' : 'backend', ok: false, found: textOf(thrown) })
-    exit = isConfig ? EXIT.config : EXIT.failed
+    const check = thrown instanceof ConfigError ? 'configuration' : 'backend'
+    findings.push({ check, ok: false, found: textOf(thrown) })
+    exit = exitOf(thrown)
   }
   if (exit === EXIT.done && findings.some((finding) => !finding.ok)) exit = EXIT.failed
   report(findings, guarantees, out)

@@ -3,15 +3,18 @@
  *
  *     export const streams = [{ name: 'orders', subjects: ['orders.>'] }]
  *     export async function start(bus) { await bus.consume({ name: 'billing', stream: 'orders' }, bill) }
+ *
+ * `streams` may be left out. A `start` that fails ends the run with exit code 1, after what it had started was drained.
  */
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { BusError } from '../../src/errors.js'
 import type { MessageBus } from '../../src/message-bus.js'
 import type { StreamDefinition } from '../../src/topology.js'
+import type { StopReport } from '../../src/worker-pool-options.js'
 import { parseConfig } from '../config.js'
 import { openBus } from '../env.js'
-import { type SignalSource, untilSignal } from '../shutdown.js'
+import { type EndSignal, type SignalSource, untilSignal } from '../shutdown.js'
 import { EXIT, type Terminal } from './terminal.js'
 
 export interface CliProcess extends SignalSource {
@@ -19,21 +22,28 @@ export interface CliProcess extends SignalSource {
 }
 
 interface WorkerModule {
-  readonly streams: readonly StreamDefinition[]
+  readonly streams?: readonly StreamDefinition[]
   readonly start: (bus: MessageBus) => unknown
 }
 
 export async function run(path: string, host: CliProcess, out: Terminal): Promise<number> {
   const config = parseConfig(host.env)
-  const { streams, start } = await load(path)
-  const bus = await openBus(config, { streams })
-  const ended = untilSignal(host, (signal) => {
-    out.line(`${signal}: draining for at most ${config.shutdownWithinMs} ms; once more ends at once`)
+  const { start, ...declared } = await load(path)
+  const bus = await openBus(config, declared)
+  const stop = (signal: EndSignal | undefined): Promise<StopReport> => {
+    const why = signal ?? 'start failed'
+    out.line(
+      `${why}: draining for at most ${config.shutdownWithinMs} ms; ${signal ?? 'a signal'} once more ends at once`,
+    )
     return bus.close()
-  })
-  await start(bus)
-  out.line(`running on ${config.messageBus}; SIGTERM or Ctrl-C drains and stops`)
-  const report = await ended
+  }
+  // Later, so that the first signal finds its listener in place.
+  const work = Promise.resolve(bus).then(start)
+  work.then(
+    () => out.line(`running on ${config.messageBus}; SIGTERM or Ctrl-C drains and stops`),
+    () => {},
+  )
+  const report = await untilSignal(host, stop, { work })
   out.line(`stopped: ${report.finished} finished, ${report.released} handed back, ${report.aborted} aborted`)
   out.document({ stopped: report })
   return EXIT.done
@@ -41,10 +51,11 @@ export async function run(path: string, host: CliProcess, out: Terminal): Promis
 
 async function load(path: string): Promise<WorkerModule> {
   const module: Readonly<Record<string, unknown>> = await import(pathToFileURL(resolve(path)).href)
-  const { streams = [], start } = module
+  const { streams, start } = module
   if (typeof start !== 'function')
     throw new BusError('BUS_INVALID_OPTION', `[cli] ${path} must export a function start(bus)`)
-  if (!Array.isArray(streams))
+  if (streams !== undefined && !Array.isArray(streams))
     throw new BusError('BUS_INVALID_OPTION', `[cli] ${path}: the export "streams" must be a list`)
-  return { streams, start: (bus) => Reflect.apply(start, undefined, [bus]) }
+  const run = { start: (bus: MessageBus): unknown => Reflect.apply(start, undefined, [bus]) }
+  return streams === undefined ? run : { ...run, streams }
 }

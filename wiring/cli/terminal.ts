@@ -1,9 +1,14 @@
 /** How a command speaks: lines for people, or one JSON document on stdout. Errors go to stderr either way, secrets hidden. */
-import { BusError, describeThrown } from '../../src/errors.js'
+import { BusError, describeThrown, isBusError } from '../../src/errors.js'
 import { redact } from '../../src/redact.js'
 import { ConfigError } from '../config.js'
 
 export const EXIT = { done: 0, failed: 1, usage: 2, config: 78 } as const
+
+/** The exit code for what a command threw. */
+export function exitOf(thrown: unknown): number {
+  return isBusError(thrown, 'BUS_CONFIG') ? EXIT.config : EXIT.failed
+}
 
 export interface Terminal {
   /** For people only. */
@@ -16,7 +21,7 @@ export interface Terminal {
 export function terminal(json: boolean): Terminal {
   return {
     line: (text) => {
-      if (!json) console.log(text)
+      if (!json) console.log(redact(text))
     },
     document: (value) => {
       if (json) console.log(redact(JSON.stringify(value)))
