@@ -6,6 +6,10 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     typecheck: { enabled: true, include: ['test/**/*.test-d.ts'], tsconfig: './tsconfig.json' },
     testTimeout: 20_000,
+    // Servers start in hooks, beside each other.
+    hookTimeout: 60_000,
+    // Finds or fetches nats-server once, before any file needs it.
+    globalSetup: ['test/servers/fetch.ts'],
     // The second one is for `.ci/run`, which counts.
     reporters: ['default', ['json', { outputFile: '.cache/test-results.json' }]],
     coverage: {

@@ -6,6 +6,8 @@ export interface Contender {
   readonly name: string
   /** One line for the table. */
   readonly what: string
+  /** What a message survives once it is accepted: where it is kept, in how many copies, and when that is written to disk. */
+  readonly durability: string
   /** How many messages one run takes, given what was asked for. */
   messages(sizes: Sizes): number
   /** Everything that is not to be timed. */
@@ -22,8 +24,13 @@ export interface Sizes {
 export interface Prepared {
   /** Timed. Resolves when every message is settled. */
   run(): Promise<void>
+  /** From publish to handler, in ms, of each message of the run; only where that is what is measured. */
+  readonly latenciesMs?: Float64Array
   close(): Promise<unknown>
 }
+
+/** Of everything that runs on the memory backend, or on none. */
+export const IN_HEAP = 'none: heap'
 
 /** Publishes that are not awaited one by one. */
 export const IN_FLIGHT = 256

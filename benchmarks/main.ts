@@ -6,13 +6,15 @@ import type { Contender } from './contender.js'
 import { contenders } from './contenders/index.js'
 import { describe, report } from './report.js'
 import { type Plan, runRounds } from './rounds.js'
+import { stopServers } from './servers.js'
 
 const HELP = `npm run bench -- [options]
   --rounds <n>     rounds, each with a turn for every contender (default 5)
   --seconds <s>    timed seconds of a turn, at least (default 1)
   --messages <n>   messages of a run (default 50,000)
   --backlog <n>    messages of the large backlog (default 1,000,000)
-  --only <names>   comma-separated: ${contenders.map((contender) => contender.name).join(', ')}
+  --only <names>   comma-separated, each a name, or the beginning of several with its dash, such as nats-publish-:
+                   ${contenders.map((contender) => contender.name).join(', ')}
   --quick          a smoke run: tiny figures that prove nothing but that everything runs
   --json           one JSON object on standard output
   --help           this text`
@@ -74,10 +76,12 @@ function number(name: string, given: string | undefined, fallback: number, min: 
 function chosen(only: string | undefined): readonly Contender[] {
   if (only === undefined) return contenders
   const names = only.split(',')
-  const unknown = names.find((name) => !contenders.some((contender) => contender.name === name))
+  const isCalled = (contender: Contender, name: string): boolean =>
+    name.endsWith('-') ? `${contender.name}-`.startsWith(name) : contender.name === name
+  const unknown = names.find((name) => !contenders.some((contender) => isCalled(contender, name)))
   if (unknown !== undefined)
     throw new UsageError(`--only ${unknown}: choose from ${contenders.map((contender) => contender.name).join(', ')}`)
-  return contenders.filter((contender) => names.includes(contender.name))
+  return contenders.filter((contender) => names.some((name) => isCalled(contender, name)))
 }
 
 try {
@@ -85,4 +89,6 @@ try {
 } catch (error) {
   console.error(error instanceof UsageError ? error.message : error)
   process.exitCode = error instanceof UsageError ? EXIT_USAGE : 1
+} finally {
+  await stopServers()
 }

@@ -48,6 +48,8 @@ export interface AdapterHost {
   readonly logger: Logger
   /** Uniform in [0, 1): for jitter, and for any choice that a test wants to repeat. */
   readonly random: () => number
+  /** Refuse in `open()` or `provision()` whatever cannot be shown to carry what was declared (`docs/adr/0004`). */
+  readonly strict: boolean
 }
 
 export interface Adapter {
@@ -89,7 +91,7 @@ export interface Adapter {
   settle(deliveries: readonly Delivery[], settlement: Settlement): void | Promise<void>
 
   /** Reads history in sequence order. Ends at the last message present when it began, unless `follow`. Stopping early frees everything. */
-  read(query: ReadQuery): AsyncIterable<StoredMessage>
+  read(query: ReadQuery): Reading
 
   /** Removes messages from a stream for good, and tells how many were there. Idempotent. */
   remove(stream: string, sequences: readonly number[]): Promise<number>
@@ -181,6 +183,14 @@ export interface ReadQuery {
   readonly follow?: boolean
   /** Ends the iteration without an error. */
   readonly signal?: AbortSignal
+}
+
+export interface Reading extends AsyncIterable<StoredMessage> {
+  /**
+   * Fixes where the reading begins: what is stored after it resolved is new. Only for backends that must ask a server; without it the
+   * first `next()` begins at once. Called at most once, and before iterating.
+   */
+  open?(): Promise<void>
 }
 
 /** A live message: a signal, a request, an answer, or a published message as it passes by. */

@@ -19,19 +19,21 @@ export class Held {
   readonly received: ReceivedMessage
   /** The attempt that its handler is told; fixed, though the backend may count on while the handler runs. */
   readonly attempt: number
-  /** The heartbeat round in which it came; later rounds extend its ack wait. */
-  readonly beat: number
+  /** When its ack wait began, or was last extended: monotonic ms. */
+  ackWaitFrom: number
   /** What to settle: the newest delivery, when the backend sent the message again meanwhile. */
   delivery: Delivery
   /** While its handler runs. */
   running: Attempt | undefined = undefined
+  /** Somebody else settled it: it must not start. */
+  isGone = false
 
-  constructor(delivery: Delivery, received: ReceivedMessage, beat: number) {
+  constructor(delivery: Delivery, received: ReceivedMessage, now: number) {
     this.delivery = delivery
     this.message = delivery.message
     this.attempt = delivery.attempt
     this.received = received
-    this.beat = beat
+    this.ackWaitFrom = now
   }
 }
 

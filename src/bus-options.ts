@@ -18,12 +18,20 @@ export interface BusOptions {
   readonly logger?: Logger
   /** Uniform in [0, 1); for jitter. Default `Math.random`. */
   readonly random?: () => number
-  /** Refuse to start when a stream says `storage: 'file'` or more than one replica, and the backend does not outlive the process. Default false. */
+  /**
+   * Refuse to start when a stream says `storage: 'file'` or more than one replica, and the backend does not outlive the process; or when
+   * the backend cannot show that it keeps what its streams ask for. Default false.
+   */
   readonly strict?: boolean
   readonly defaults?: BusDefaults
 }
 
 export interface BusDefaults {
+  /**
+   * For every stream that does not say otherwise, the stream `dead` included that is added for dead letters. Declare that one yourself to
+   * keep them longer than the rest.
+   */
+  readonly stream?: Partial<Omit<StreamDefinition, 'name' | 'subjects'>>
   /** For every pool that does not say otherwise. */
   readonly pool?: Omit<PoolOptions, 'deadLetter'>
   /** For every consumer that does not say otherwise. */
@@ -38,34 +46,43 @@ export interface ResolvedBus {
   readonly clock: Clock
   readonly logger: Logger
   readonly random: () => number
+  readonly strict: boolean
   readonly defaults: BusDefaults
   readonly shutdownMs: number
 }
 
-const DEAD_STREAM: StreamDefinition = { name: 'dead', subjects: ['dead.>'], maxMessageBytes: 64 * 1024 * 1024 }
+/** Whatever the defaults say, it does not drop dead letters to make room, nor because nobody consumes them. */
+const DEAD_STREAM: StreamDefinition = {
+  name: 'dead',
+  subjects: ['dead.>'],
+  retention: 'limits',
+  discard: 'new',
+  maxMessageBytes: 64 * 1024 * 1024,
+}
 
 export function resolveBus(options: BusOptions): ResolvedBus {
   if (typeof options?.adapter?.publish !== 'function')
     throw invalid('adapter', options?.adapter, "an adapter, such as memory() from 'busbar/memory'")
   const { adapter, clock = systemClock, logger = silentLogger, random = Math.random, defaults = {} } = options
   const declared = options.streams ?? []
-  const streams = resolveStreams(declared)
-  if (options.strict === true) assertDurable(adapter, declared)
-  const takesDead = streams.some((stream) => stream.subjects.some((pattern) => match(pattern, 'dead.letter')))
+  const takesDead = resolveStreams(declared).some(({ subjects }) => subjects.some((at) => match(at, 'dead.letter')))
+  const streams = (takesDead ? declared : [...declared, DEAD_STREAM]).map((own) => ({ ...defaults.stream, ...own }))
+  if (options.strict === true) assertDurable(adapter, streams)
   return {
     adapter,
-    streams: takesDead ? streams : resolveStreams([...declared, DEAD_STREAM]),
+    streams: resolveStreams(streams),
     clock,
     logger,
     random,
+    strict: options.strict ?? false,
     defaults,
     shutdownMs: durationMs('shutdownWithin', defaults.shutdownWithin ?? '20s'),
   }
 }
 
-function assertDurable(adapter: Adapter, declared: readonly StreamDefinition[]): void {
+function assertDurable(adapter: Adapter, streams: readonly StreamDefinition[]): void {
   if (adapter.supports.durability !== 'process') return
-  const durable = declared.find((stream) => stream.storage === 'file' || (stream.replicas ?? 1) > 1)
+  const durable = streams.find((stream) => stream.storage === 'file' || (stream.replicas ?? 1) > 1)
   if (durable === undefined) return
   throw new BusError(
     'BUS_CONFIG',

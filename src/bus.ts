@@ -75,9 +75,9 @@ export class Bus implements MessageBus {
 
   async #connect(): Promise<void> {
     this.#state = 'connecting'
-    const { clock, logger, random, streams } = this.#options
+    const { clock, logger, random, strict, streams } = this.#options
     try {
-      await this.#adapter.open({ clock, logger, random })
+      await this.#adapter.open({ clock, logger, random, strict })
       await this.#adapter.provision(streams)
       if (this.#state === 'connecting') this.#state = 'open'
     } catch (thrown) {
@@ -138,7 +138,7 @@ export class Bus implements MessageBus {
   async *replay<const F extends Filter = string>(query: ReplayQuery<F>): AsyncIterable<MessageOf<F>> {
     this.#assert('open')
     if (query?.from === 'last-per-subject') assertSupported(this.#adapter, 'lastPerSubject')
-    for await (const message of this.#history.replay(query)) yield message as unknown as MessageOf<F>
+    for await (const message of this.#history.replay(query)) yield message as Message as MessageOf<F>
   }
 
   async last(subject: string): Promise<Message | undefined> {

@@ -13,7 +13,10 @@ export interface Clock {
   now(): number
   /** Monotonic ms from an arbitrary start, for deadlines. Never jumps. */
   monotonic(): number
-  /** Calls back once, not before `ms` have passed. A timer that is not `ref`ed does not keep the process alive. */
+  /**
+   * Calls back once, not before `ms` have passed, or `MAX_TIMER_MS` if that is less: who waits for longer waits again. A timer that is not
+   * `ref`ed does not keep the process alive.
+   */
   timer(ms: number, callback: () => void, options?: { readonly ref?: boolean }): Timer
   /** Calls back soon, after pending I/O had its turn. */
   defer(callback: () => void): void

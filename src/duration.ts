@@ -15,19 +15,24 @@ const UNITS: ReadonlyMap<string, number> = new Map([
   ['d', 86_400_000],
 ])
 
-/** A duration in ms: finite, not negative, at most 2^31 - 1 (Node's longest timer). Throws `BUS_INVALID_OPTION`. */
-export function durationMs(name: string, value: unknown, bounds: { readonly min?: number } = {}): number {
+/** A hundred years: the bound of ages, which no single timer has to wait for. A JetStream server's 64-bit nanoseconds end at 292. */
+export const MAX_AGE_MS = 36_525 * 86_400_000
+
+/**
+ * A duration in ms: finite, not negative, within the bounds. Throws `BUS_INVALID_OPTION`.
+ * @param bounds `min` is 0 unless given, `max` is 2^31 - 1, Node's longest timer
+ */
+export function durationMs(
+  name: string,
+  value: unknown,
+  bounds: { readonly min?: number; readonly max?: number } = {},
+): number {
   const ms = parse(value)
-  const min = bounds.min ?? 0
-  if (ms === undefined || Number.isNaN(ms) || ms < min || ms > MAX_TIMER_MS) {
-    const range = min > 0 ? `, at least ${min} ms` : ''
-    throw invalid(
-      name,
-      value,
-      `a duration such as '250ms', '30s', '2m', '4h', '7d' or a number of ms${range}, at most ${MAX_TIMER_MS} ms`,
-    )
-  }
-  return ms
+  const { min = 0, max = MAX_TIMER_MS } = bounds
+  if (ms !== undefined && ms >= min && ms <= max) return ms
+  const least = min > 0 ? `, at least ${min} ms` : ''
+  const range = `${least}, at most ${max} ms`
+  throw invalid(name, value, `a duration such as '250ms', '30s', '2m', '4h', '7d' or a number of ms${range}`)
 }
 
 function parse(value: unknown): number | undefined {

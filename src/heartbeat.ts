@@ -10,21 +10,19 @@ const ROUNDS_PER_ACK_WAIT = 3
 export class Heartbeat {
   readonly #clock: Clock
   readonly #periodMs: number
-  readonly #onBeat: (round: number) => boolean
+  readonly #onBeat: () => boolean
   #timer: Timer | undefined
-  #round = 0
 
-  /** @param onBeat extends what came before this round; returns whether anything is held */
-  constructor(clock: Clock, ackWaitMs: number, onBeat: (round: number) => boolean) {
+  /** @param onBeat extends what is held; returns whether that is anything */
+  constructor(clock: Clock, ackWaitMs: number, onBeat: () => boolean) {
     this.#clock = clock
     this.#periodMs = ackWaitMs / ROUNDS_PER_ACK_WAIT
     this.#onBeat = onBeat
   }
 
-  /** Something is held from now on. @returns the round in which it came */
-  start(): number {
+  /** Something is held from now on. */
+  start(): void {
     this.#timer ??= this.#clock.timer(this.#periodMs, () => this.#beat(), { ref: false })
-    return this.#round
   }
 
   stop(): void {
@@ -34,7 +32,6 @@ export class Heartbeat {
 
   #beat(): void {
     this.#timer = undefined
-    this.#round++
-    if (this.#onBeat(this.#round)) this.start()
+    if (this.#onBeat()) this.start()
   }
 }

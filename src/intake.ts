@@ -1,6 +1,6 @@
 /**
- * What a pool holds and has not settled: it adopts redeliveries, keeps the order of keys, and tells the backend that the held is alive.
- * It starts nothing.
+ * What a pool holds and has not settled: it adopts redeliveries, keeps the order of keys, tells the backend that the held is alive, and
+ * knows when that came too late. It starts nothing.
  */
 import type { Delivery } from './adapter.js'
 import { type Attempt, Held } from './attempt.js'
@@ -17,13 +17,15 @@ export class Intake {
   readonly #ready = new Ring<Held>()
   readonly #lanes: Lanes<Held> | undefined
   readonly #heartbeat: Heartbeat
-  readonly #extend: (held: readonly Held[]) => void
+  readonly #ackWaitMs: number
+  readonly #extend: (held: readonly Held[], now: number) => void
 
   /** @param extend tells the backend that these are being worked on */
-  constructor(clock: Clock, consumer: ResolvedConsumer, extend: (held: readonly Held[]) => void) {
+  constructor(clock: Clock, consumer: ResolvedConsumer, extend: (held: readonly Held[], now: number) => void) {
     this.#lanes = consumer.order === 'key' ? new Lanes() : undefined
+    this.#ackWaitMs = consumer.ackWaitMs
     this.#extend = extend
-    this.#heartbeat = new Heartbeat(clock, consumer.ackWaitMs, (round) => this.#beat(round))
+    this.#heartbeat = new Heartbeat(clock, consumer.ackWaitMs, () => this.#beat(clock.monotonic()))
   }
 
   /** Everything held: ready, behind its key, running, being settled. */
@@ -44,15 +46,18 @@ export class Intake {
     return this.#held.has(sequence)
   }
 
-  take(delivery: Delivery): void {
+  /** @param now `clock.monotonic()`, as in the other methods */
+  take(delivery: Delivery, now: number): void {
     const { sequence } = delivery.message
     const known = this.#held.get(sequence)
     if (known !== undefined) {
       // Its ack wait passed while we hold it. Starting it again would duplicate it; settling it must name the new delivery.
       known.delivery = delivery
+      known.ackWaitFrom = now
       return
     }
-    const held = new Held(delivery, new ReceivedMessage(delivery.message), this.#heartbeat.start())
+    this.#heartbeat.start()
+    const held = new Held(delivery, new ReceivedMessage(delivery.message), now)
     this.#held.set(sequence, held)
     this.#makeReady(this.#lanes === undefined ? held : this.#lanes.enter(held))
   }
@@ -65,6 +70,11 @@ export class Intake {
   /** The next one to start. */
   next(): Held | undefined {
     return this.#ready.shift()
+  }
+
+  /** No beat kept it, because this process was suspended or its event loop blocked: by now the backend has given it to somebody (JS-F2). */
+  isLate(held: Held, now: number): boolean {
+    return now - held.ackWaitFrom >= this.#ackWaitMs
   }
 
   /** Gone for good. */
@@ -84,8 +94,10 @@ export class Intake {
     this.#lanes?.expect(message)
   }
 
-  /** Will not come back after all. */
+  /** Will not come back after all; and what is held of it must not start. */
   forget(message: StoredMessage): void {
+    const held = this.#held.get(message.sequence)
+    if (held !== undefined) held.isGone = true
     this.#makeReady(this.#lanes?.forget(message))
   }
 
@@ -104,9 +116,10 @@ export class Intake {
     if (held !== undefined) this.#ready.push(held)
   }
 
-  #beat(round: number): boolean {
-    const older = [...this.#held.values()].filter((held) => held.beat < round)
-    if (older.length > 0) this.#extend(older)
+  /** What is late and has not started is not ours to extend. */
+  #beat(now: number): boolean {
+    const ours = [...this.#held.values()].filter((held) => held.running !== undefined || !this.isLate(held, now))
+    if (ours.length > 0) this.#extend(ours, now)
     return this.#held.size > 0
   }
 }

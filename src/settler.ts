@@ -100,8 +100,21 @@ export class Settler {
     if (deliveries.length > 0) await this.#send(deliveries, RELEASE)
   }
 
-  extend(held: readonly Held[]): void {
-    void this.#send(deliveriesOf(held), WORKING)
+  /** Hands back what came too late to be started. The backend knows whether that still means anything. */
+  giveUp(held: Held): void {
+    this.#intake.away(held)
+    const sent = this.#send([held.delivery], RELEASE)
+    if (sent !== undefined) this.#track(sent)
+  }
+
+  /** @param now `clock.monotonic()` */
+  extend(held: readonly Held[], now: number): void {
+    const extended = (): void => {
+      for (const each of held) each.ackWaitFrom = now
+    }
+    const sent = this.#send(deliveriesOf(held), WORKING)
+    if (sent === undefined) extended()
+    else void sent.then((ok) => ok && extended())
   }
 
   /** The dead letter is stored first, and only then is the message given up: a crash in between leaves two copies, never none (JS-S10). */
@@ -134,7 +147,7 @@ export class Settler {
     }
   }
 
-  #track(work: Promise<void>): void {
+  #track(work: Promise<unknown>): void {
     this.#underWay++
     void work.finally(() => {
       this.#underWay--

@@ -62,6 +62,8 @@ export class Subscriptions {
       follow: true,
       signal: stopping.signal,
     })
+    // Whoever publishes after this call returned is heard.
+    if (messages.open !== undefined) await messages.open()
     const readAll = async (): Promise<void> => {
       for await (const stored of messages) {
         if (stopping.signal.aborted) return

@@ -27,7 +27,7 @@ export interface TopicOptions<Input, Output> {
 /** A topic with its parameters filled in: what a message is published to. */
 export interface Address<Input = unknown> {
   readonly subject: string
-  readonly topic: Topic<Input>
+  readonly topic: Topic<Input, unknown, unknown>
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: only here: "a topic of anything" must accept every topic, whatever its variance
@@ -63,7 +63,7 @@ export class Topic<Input = unknown, Output = unknown, Params = Readonly<Record<s
     const tokens = this.#tokens.map((token) =>
       token.param === undefined ? token.text : encodeParam(this.template, token.param, values),
     )
-    return { subject: checkSubject(tokens.join('.')), topic: this as unknown as Topic<Input> }
+    return { subject: checkSubject(tokens.join('.')), topic: this }
   }
 
   /** The parameters of a subject of this topic, decoded; undefined when the subject is not of this topic. */

@@ -2,7 +2,7 @@
  * What a user declares about streams and consumers, with every default written once, and the checks that refuse a bad declaration
  * before any I/O. Adapters get the resolved forms only.
  */
-import { type Duration, durationMs, invalid, oneOf, timeMs, wholeNumber } from './duration.js'
+import { type Duration, durationMs, invalid, MAX_AGE_MS, oneOf, timeMs, wholeNumber } from './duration.js'
 import { BusError } from './errors.js'
 import { checkPattern, overlap } from './subject.js'
 
@@ -15,7 +15,7 @@ export interface StreamDefinition {
   readonly storage?: 'file' | 'memory'
   /** `'limits'` (default) keeps until a limit; `'workqueue'` until its one consumer settled; `'interest'` until every consumer settled. */
   readonly retention?: 'limits' | 'workqueue' | 'interest'
-  /** Messages older than this are removed. Default: kept for ever. */
+  /** Messages older than this are removed; at most 100 years. Default: kept for ever. */
   readonly maxAge?: Duration
   /** Payload and header bytes kept. Default: unlimited. */
   readonly maxBytes?: number
@@ -119,7 +119,7 @@ export function resolveStream(definition: StreamDefinition): ResolvedStream {
     maxAgeMs:
       definition.maxAge === undefined
         ? Number.POSITIVE_INFINITY
-        : durationMs(at('maxAge'), definition.maxAge, { min: 1 }),
+        : durationMs(at('maxAge'), definition.maxAge, { min: 1, max: MAX_AGE_MS }),
     maxBytes: limit('maxBytes'),
     maxMessages: limit('maxMessages'),
     maxMessageBytes: wholeNumber(

@@ -56,7 +56,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
     this.#host = host
     this.#settings = settings
     this.#call = call
-    this.#intake = new Intake(host.clock, settings.consumer, (held) => this.working(held))
+    this.#intake = new Intake(host.clock, settings.consumer, (held, now) => this.#settler.extend(held, now))
     this.#settler = new Settler(host, settings, this.#intake, () => this.#pump())
     this.#limits = new Deadlines(host.clock, settings.timeoutMs, (attempt: Attempt) => this.#timeOut(attempt))
   }
@@ -97,7 +97,8 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
       void this.#settler.release(deliveries)
       return
     }
-    for (const delivery of deliveries) this.#intake.take(delivery)
+    const now = this.#host.clock.monotonic()
+    for (const delivery of deliveries) this.#intake.take(delivery, now)
     this.#pump()
   }
 
@@ -169,8 +170,10 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
   /** Settles at once what needs no handler. */
   #mustRun(held: Held, now: number): boolean {
     const redriveFor = held.message.headers[REDRIVE_HEADER]
-    if (this.#settler.skipDuplicate(held, now)) return false
-    if (redriveFor !== undefined && redriveFor !== this.consumer) this.#settler.skip(held)
+    if (held.isGone) this.#intake.settled(held)
+    else if (this.#intake.isLate(held, now)) this.#settler.giveUp(held)
+    else if (this.#settler.skipDuplicate(held, now)) return false
+    else if (redriveFor !== undefined && redriveFor !== this.consumer) this.#settler.skip(held)
     else if (held.attempt > this.attempts) this.#settler.exhausted(held)
     else return true
     return false
@@ -197,7 +200,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
   }
 
   working(held: readonly Held[]): void {
-    this.#settler.extend(held)
+    this.#settler.extend(held, this.#host.clock.monotonic())
   }
 
   #timeOut(attempt: Attempt): void {

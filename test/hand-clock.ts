@@ -1,5 +1,5 @@
 /** A clock that a test turns by hand, one step at a time, and that tells how many timers are set. Nothing in it is random or awaited. */
-import type { Clock, Timer } from '../src/clock.js'
+import { type Clock, MAX_TIMER_MS, type Timer } from '../src/clock.js'
 
 interface Armed {
   readonly dueAt: number
@@ -30,7 +30,11 @@ export class HandClock implements Clock {
   }
 
   timer(ms: number, callback: () => void, options: { readonly ref?: boolean } = {}): Timer {
-    const armed: Armed = { dueAt: this.#nowMs + Math.max(0, ms), callback, held: options.ref ?? true }
+    const armed: Armed = {
+      dueAt: this.#nowMs + Math.min(Math.max(0, ms), MAX_TIMER_MS),
+      callback,
+      held: options.ref ?? true,
+    }
     this.#armed.add(armed)
     return {
       cancel: () => void this.#armed.delete(armed),
@@ -50,10 +54,16 @@ export class HandClock implements Clock {
     const end = this.#nowMs + ms
     for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
       this.#armed.delete(next)
-      this.#nowMs = next.dueAt
+      this.#nowMs = Math.max(this.#nowMs, next.dueAt)
       next.callback()
     }
     this.#nowMs = end
+  }
+
+  /** Time passes while the process is suspended: timers that fell due meanwhile fire afterwards, late. */
+  stall(ms: number): void {
+    this.#nowMs += ms
+    this.advance(0)
   }
 
   #next(end: number): Armed | undefined {

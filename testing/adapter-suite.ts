@@ -35,6 +35,7 @@ import { settle } from './suite/settle.js'
 import { shutdown } from './suite/shutdown.js'
 import { start } from './suite/start.js'
 import { subjects } from './suite/subjects.js'
+import { suspended } from './suite/suspended.js'
 
 export type { Harness, SuiteGroup, SuiteScenario } from './suite/harness.js'
 
@@ -49,6 +50,7 @@ const GROUPS: readonly GroupDefinition[] = [
   settle,
   credit,
   redelivery,
+  suspended,
   order,
   dedup,
   limits,

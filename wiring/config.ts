@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { z } from 'zod'
 import { ADAPTERS, type AdapterName, PLANNED_ADAPTERS } from '../adapters/index.js'
 import { MAX_TIMER_MS } from '../src/clock.js'
-import { durationMs } from '../src/duration.js'
+import { durationMs, MAX_AGE_MS } from '../src/duration.js'
 import { BusError } from '../src/errors.js'
 import { redact } from '../src/redact.js'
 
@@ -27,14 +27,17 @@ export class ConfigError extends BusError {
   }
 }
 
+const DAY_MS = 86_400_000
+
 /** A duration, given in ms. */
-function duration(minMs = 0): z.ZodType<number, string> {
+function duration(min = 0, max = MAX_TIMER_MS): z.ZodType<number, string> {
   return z.string().transform((text, context) => {
     try {
-      return durationMs('', /^\d+$/.test(text) ? Number(text) : text, { min: minMs })
+      return durationMs('', /^\d+$/.test(text) ? Number(text) : text, { min, max })
     } catch {
       const examples = "'250ms', '30s', '2m', '4h', '7d' or a number of ms"
-      context.addIssue(`is not a duration such as ${examples}, from ${minMs} to ${MAX_TIMER_MS} ms (24 days)`)
+      const days = Math.floor(max / DAY_MS)
+      context.addIssue(`is not a duration such as ${examples}, from ${min} to ${max} ms (${days} days)`)
       return z.NEVER
     }
   })
@@ -84,7 +87,7 @@ const MIN_ACK_WAIT_MS = 50
 /** Every variable that busbar knows. `.env.example` explains each. */
 const variables = {
   MESSAGE_BUS: messageBus,
-  NATS_URL: urls('nats:', 'tls:', 'ws:', 'wss:').optional(),
+  NATS_URL: urls('nats:', 'tls:').optional(),
   NATS_USER: text.optional(),
   NATS_PASSWORD: text.optional(),
   NATS_TOKEN: text.optional(),
@@ -93,9 +96,13 @@ const variables = {
   NATS_TLS_CA: text.optional(),
   NATS_TLS_CERT: text.optional(),
   NATS_TLS_KEY: text.optional(),
+  NATS_ALLOW_INSECURE: flag.optional(),
+  NATS_INBOX_PREFIX: text.regex(/^[^\s.*>]+(\.[^\s.*>]+)*$/, 'is not a subject without wildcards').optional(),
+  NATS_SYNC_INTERVAL: z.union([z.literal('always'), duration()], "is not 'always' or a duration").optional(),
+  NATS_MONITOR_URL: url('http:', 'https:').optional(),
   NATS_STREAM_NAME: text.regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not 1 to 64 letters, digits, "-" or "_"').optional(),
   NATS_MAX_MSGS: whole(1, Number.MAX_SAFE_INTEGER).optional(),
-  NATS_MAX_AGE: duration(1).optional(),
+  NATS_MAX_AGE: duration(1, MAX_AGE_MS).optional(),
   NATS_REPLICAS: whole(1, 5).optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
   BUSBAR_SCHEMA: text

@@ -1,9 +1,10 @@
 /** `busbar/env`: from an environment to a connected bus. The chosen backend is loaded, and no other. */
-import { ADAPTERS } from '../adapters/index.js'
+import { ADAPTERS, type AdapterSettings } from '../adapters/index.js'
 import type { Adapter } from '../src/adapter.js'
 import { createBus } from '../src/bus.js'
 import type { BusDefaults } from '../src/bus-options.js'
 import type { Clock } from '../src/clock.js'
+import { BusError } from '../src/errors.js'
 import { jsonLogger, type Logger, silentLogger } from '../src/logger.js'
 import type { MessageBus } from '../src/message-bus.js'
 import type { StreamDefinition } from '../src/topology.js'
@@ -23,15 +24,44 @@ export async function busFromEnv(env: Environment, options: EnvOptions = {}): Pr
   return openBus(parseConfig(env), options)
 }
 
-export function createAdapter(config: Config): Promise<Adapter> {
-  return ADAPTERS[config.messageBus]()
+/** Rejects with `BUS_CONFIG` when the backend's settings contradict each other, or its client library is not installed. */
+export async function createAdapter(config: Config): Promise<Adapter> {
+  try {
+    return await ADAPTERS[config.messageBus]({ nats: natsOptions(config) })
+  } catch (thrown) {
+    const [, missing] = /Cannot find package '([^']+)'/.exec(thrown instanceof Error ? thrown.message : '') ?? []
+    if (missing === undefined) throw thrown
+    const problem = `MESSAGE_BUS=${config.messageBus} needs package ${missing}, which is not installed`
+    throw new BusError('BUS_CONFIG', `[config] ${problem}. Run: npm install ${missing}`, { cause: thrown })
+  }
+}
+
+function natsOptions(config: Config): AdapterSettings['nats'] {
+  const tls = defined({
+    ca: config.get('NATS_TLS_CA'),
+    cert: config.get('NATS_TLS_CERT'),
+    key: config.get('NATS_TLS_KEY'),
+  })
+  return defined({
+    servers: config.get('NATS_URL'),
+    user: config.get('NATS_USER'),
+    password: config.get('NATS_PASSWORD'),
+    token: config.get('NATS_TOKEN'),
+    credentialsFile: config.get('NATS_CREDS'),
+    nkeySeedFile: config.get('NATS_NKEY_SEED_FILE'),
+    tls: Object.keys(tls).length > 0 ? tls : undefined,
+    allowInsecure: config.get('NATS_ALLOW_INSECURE'),
+    inboxPrefix: config.get('NATS_INBOX_PREFIX'),
+    syncInterval: config.get('NATS_SYNC_INTERVAL'),
+    monitorUrl: config.get('NATS_MONITOR_URL'),
+  })
 }
 
 /** @param adapter default: the one that the configuration names */
 export async function openBus(config: Config, options: EnvOptions = {}, adapter?: Adapter): Promise<MessageBus> {
   const bus = createBus({
     adapter: adapter ?? (await createAdapter(config)),
-    streams: (options.streams ?? defaultStreams(config)).map((stream) => ({ ...streamDefaults(config), ...stream })),
+    streams: options.streams ?? defaultStreams(config),
     logger: options.logger ?? loggerOf(config),
     strict: config.get('BUSBAR_STRICT') ?? false,
     defaults: defaultsOf(config),
@@ -47,18 +77,14 @@ function defaultStreams(config: Config): readonly StreamDefinition[] {
   return name === undefined ? [] : [{ name, subjects: [`${name}.>`] }]
 }
 
-/** For streams that do not say. */
-function streamDefaults(config: Config): Partial<StreamDefinition> {
-  return defined({
-    maxMessages: config.get('NATS_MAX_MSGS'),
-    maxAge: config.get('NATS_MAX_AGE'),
-    replicas: config.get('NATS_REPLICAS'),
-  })
-}
-
 function defaultsOf(config: Config): BusDefaults {
   const attempts = config.get('BUSBAR_RETRY_ATTEMPTS')
   return {
+    stream: defined({
+      maxMessages: config.get('NATS_MAX_MSGS'),
+      maxAge: config.get('NATS_MAX_AGE'),
+      replicas: config.get('NATS_REPLICAS'),
+    }),
     pool: defined({
       concurrency: config.get('BUSBAR_CONCURRENCY'),
       dedup: config.get('BUSBAR_DEDUP_WINDOW'),

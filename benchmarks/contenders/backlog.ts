@@ -1,7 +1,7 @@
 /**
  * Consuming what has piled up: the rate must not depend on how much that is.
  */
-import type { Contender } from '../contender.js'
+import { type Contender, IN_HEAP } from '../contender.js'
 import { openBus, publishAll, startWorker } from './memory.js'
 
 const SMALL = 10_000
@@ -9,6 +9,7 @@ const SMALL = 10_000
 export const backlogSmall: Contender = {
   name: 'backlog-10k',
   what: 'busbar: consume a backlog of 10,000 messages',
+  durability: IN_HEAP,
   messages: (sizes) => Math.min(SMALL, sizes.backlog),
   prepare: prepareBacklog,
 }
@@ -16,6 +17,7 @@ export const backlogSmall: Contender = {
 export const backlogLarge: Contender = {
   name: 'backlog-1m',
   what: 'busbar: consume a backlog of 1,000,000 messages (as many as --backlog says)',
+  durability: IN_HEAP,
   messages: (sizes) => sizes.backlog,
   prepare: prepareBacklog,
 }

@@ -1,11 +1,12 @@
 /**
  * The bound: what any bus in one process pays for isolation and an answer. No subjects, no streams, no consumers, no retries.
  */
-import { type Contender, IN_FLIGHT, type Order, order } from '../contender.js'
+import { type Contender, IN_FLIGHT, IN_HEAP, type Order, order } from '../contender.js'
 
 export const bound: Contender = {
   name: 'bound',
   what: 'a loop: JSON.stringify + JSON.parse + a map entry + a promise for each message',
+  durability: IN_HEAP,
   messages: (sizes) => sizes.messages,
   prepare: async (messages) => {
     const entries = new Map<number, string>()

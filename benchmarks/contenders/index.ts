@@ -3,6 +3,7 @@ import type { Contender } from '../contender.js'
 import { backlogLarge, backlogSmall } from './backlog.js'
 import { bound } from './bound.js'
 import { memory, memoryKeyed } from './memory.js'
+import { natsContenders } from './nats.js'
 import { subjectIndex, trieCache } from './subjects.js'
 
 export const contenders: readonly Contender[] = [
@@ -13,4 +14,5 @@ export const contenders: readonly Contender[] = [
   subjectIndex,
   backlogSmall,
   backlogLarge,
+  ...natsContenders,
 ]

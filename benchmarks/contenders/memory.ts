@@ -4,13 +4,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { memory as memoryAdapter } from '../../adapters/memory/index.js'
 import { createBus, type MessageBus, type Pool } from '../../src/index.js'
-import { type Contender, IN_FLIGHT, type Order, order, type Prepared } from '../contender.js'
+import { type Contender, IN_FLIGHT, IN_HEAP, type Order, order, type Prepared } from '../contender.js'
 
 const KEYS = Array.from({ length: 1000 }, (_, at) => `customer-${at}`)
 
 export const memory: Contender = {
   name: 'memory',
   what: 'busbar: published to settled, 256 publishes in flight, pool of 64',
+  durability: IN_HEAP,
   messages: (sizes) => sizes.messages,
   prepare: (messages) => prepareFlow(messages, []),
 }
@@ -18,6 +19,7 @@ export const memory: Contender = {
 export const memoryKeyed: Contender = {
   name: 'memory-keyed',
   what: "busbar: the same with order: 'key' and 1,000 keys",
+  durability: IN_HEAP,
   messages: (sizes) => sizes.messages,
   prepare: (messages) => prepareFlow(messages, KEYS),
 }

@@ -2,7 +2,7 @@
  * 10,000 wildcard subscriptions: the index of busbar beside a bare trie with a cache by subject, which cannot remove a subscription.
  */
 import { SubjectIndex } from '../../src/subject-index.js'
-import type { Contender } from '../contender.js'
+import { type Contender, IN_HEAP } from '../contender.js'
 
 const PATTERNS = Array.from({ length: 10_000 }, (_, at) =>
   at % 2 === 0 ? `tenants.${at}.*.placed` : `tenants.${at}.>`,
@@ -64,6 +64,7 @@ function matcher(name: string, what: string, build: () => (subject: string) => r
   return {
     name,
     what,
+    durability: IN_HEAP,
     messages: (sizes) => sizes.messages * MATCHES_PER_MESSAGE,
     prepare: async (matches) => {
       const match = build()

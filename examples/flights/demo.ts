@@ -2,9 +2,10 @@
  * One run of the demo on a connected bus: starts the consumers, publishes, waits until everything is settled, and reports.
  */
 import { setTimeout as wait } from 'node:timers/promises'
-import type { MessageBus, Pool, PoolStats, StopReport } from '../../src/index.js' // busbar
-import { type Consumers, lineOf, startConsumers } from './consumers.js'
+import type { MessageBus, Pool, PoolStats, Receipt, StopReport } from '../../src/index.js' // busbar
+import { type Consumers, listDeadLetters, startConsumers } from './consumers.js'
 import type { Flight } from './data.js'
+import { AirportStore, Pager } from './downstream.js'
 import { compare, type Figures } from './figures.js'
 import { publishFlights } from './publish.js'
 import { type Interrupted, type Output, reportFinished, reportInterrupted } from './report.js'
@@ -24,18 +25,20 @@ const STATUS_EVERY_MS = 100
 const PATIENCE_MS = 60_000
 
 /** @returns the exit code: 0 every figure is right, 1 one is not, 130 interrupted */
-export async function runDemo({ bus, flights, expected, signal, output, order }: DemoOptions): Promise<number> {
+export async function runDemo({ bus, flights, expected, signal, output, order = 'key' }: DemoOptions): Promise<number> {
   const run = Date.now().toString(36)
   const startedAt = performance.now()
   let published = 0
-  const consumers = await startConsumers(bus, run, order)
-  const pools = Object.values(consumers.pools)
+  const [store, pager] = [new AirportStore(), new Pager()]
+  const consumers = await startConsumers(bus, { run, store, pager, order })
+  const pools = Object.values(consumers)
   const showStatus = () => output.status(status(published, flights.length, pools))
   const ticker = setInterval(showStatus, STATUS_EVERY_MS)
   try {
-    await publishFlights(bus, flights, run, signal, (count) => {
-      published += count
-    })
+    const onAccepted = (receipts: readonly Receipt[]) => {
+      published += receipts.filter((receipt) => !receipt.duplicate).length
+    }
+    await publishFlights(bus, flights, { run, signal, onAccepted })
     await untilSettled(pools, published, signal)
   } finally {
     clearInterval(ticker)
@@ -43,7 +46,9 @@ export async function runDemo({ bus, flights, expected, signal, output, order }:
   const stops = await Promise.all(pools.map((pool) => pool.stop({ within: '5s' })))
   showStatus()
   if (signal.aborted) return reportInterrupted(output, await interrupted(bus, published, pools, stops))
-  const measured = await measure(bus, consumers, published)
+  const deadLetters = await listDeadLetters(bus, run)
+  const airports = store.rows
+  const measured = { published, pages: pager.paged.size, consumers: countsOf(consumers), deadLetters, airports }
   return reportFinished(output, measured, compare(measured, expected), performance.now() - startedAt)
 }
 
@@ -66,18 +71,8 @@ async function untilSettled(pools: readonly Pool[], published: number, signal: A
   }
 }
 
-async function measure(bus: MessageBus, { pools, store, pager }: Consumers, published: number): Promise<Figures> {
-  const deadLetters = new Map<number, string>()
-  for await (const letter of bus.deadLetters(pools.auditor.consumer).list()) {
-    deadLetters.set(lineOf(letter.id), JSON.stringify(letter.data))
-  }
-  return {
-    published,
-    pages: pager.paged.length,
-    consumers: { delays: counts(pools.delays), alerts: counts(pools.alerts), auditor: counts(pools.auditor) },
-    deadLetters,
-    airports: store.rows,
-  }
+function countsOf({ delays, alerts, auditor }: Consumers): Figures['consumers'] {
+  return { delays: counts(delays), alerts: counts(alerts), auditor: counts(auditor) }
 }
 
 function counts(pool: Pool) {

@@ -6,8 +6,21 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Flight, pagerRefusals, storeRefusals } from './data.js'
 import type { AirportFigures } from './figures.js'
 
+/** What the statistics need of a store. */
+export interface Store {
+  load(airport: string): Promise<AirportFigures | undefined>
+  /** Throws when it is busy; the caller may try again. */
+  save(airport: string, row: AirportFigures, flight: Flight, line: number): Promise<void>
+}
+
+/** What the alerts need of a pager. */
+export interface Paging {
+  /** Throws when the line is busy; the caller may try again. Somebody is paged once about a line, however often it is asked for. */
+  page(flight: Flight, line: number): Promise<void>
+}
+
 /** Statistics by airport, read and written in two separate calls: whoever works on one airport twice at a time loses an update. */
-export class AirportStore {
+export class AirportStore implements Store {
   readonly rows = new Map<string, AirportFigures>()
   readonly #refused = new Refusals()
 
@@ -16,7 +29,6 @@ export class AirportStore {
     return this.rows.get(airport)
   }
 
-  /** Throws when it is busy; the caller may try again. */
   async save(airport: string, row: AirportFigures, flight: Flight, line: number): Promise<void> {
     await nextTurn()
     this.#refused.refuse(line, storeRefusals(flight), 'the store is busy')
@@ -25,16 +37,18 @@ export class AirportStore {
 }
 
 /** Pages whoever waits at the destination. */
-export class Pager {
-  /** Lines of the flights somebody was paged about, one entry a page. */
-  readonly paged: number[] = []
+export class Pager implements Paging {
+  /** Lines of the flights somebody was paged about. */
+  readonly paged = new Set<number>()
+  /** Pages asked for again after they had been sent. */
+  repeated = 0
   readonly #refused = new Refusals()
 
-  /** Throws when the line is busy; the caller may try again. */
   async page(flight: Flight, line: number): Promise<void> {
     await nextTurn()
     this.#refused.refuse(line, pagerRefusals(flight), 'the pager does not answer')
-    this.paged.push(line)
+    if (this.paged.has(line)) this.repeated++
+    this.paged.add(line)
   }
 }
 

@@ -1,8 +1,13 @@
 /**
  * `npm run demo`: 20,000 real flights through three consumers, on the backend that `MESSAGE_BUS` names, every figure checked.
- * Owns the process: environment, signals, exit code.
+ * Owns the process: arguments, environment, signals, exit code.
+ *
+ *     npm run demo -- --flights 4000    only the first so many
+ *     npm run demo -- --chaos           with MESSAGE_BUS=nats: on a server of its own that is killed, and so is a worker process
+ *     npm run demo -- --order none      must fail: the statistics need the order
  */
-import { isBusError } from '../../src/index.js' // busbar
+import { parseArgs } from 'node:util'
+import { BusError, isBusError } from '../../src/index.js' // busbar
 import { busFromEnv } from '../../wiring/env.js' // busbar/env
 import { streams } from './consumers.js'
 import { loadFlights } from './data.js'
@@ -18,14 +23,37 @@ const EXIT_CONFIG = 78
 const output = terminalOutput(process.stdout)
 
 async function main(): Promise<number> {
+  const { chaos, count, order } = readArguments()
   const signal = interruption()
   const { MESSAGE_BUS: backend = 'memory' } = process.env
   const unset = process.env.MESSAGE_BUS === undefined
   output.line(unset ? 'MESSAGE_BUS is not set: using memory' : `MESSAGE_BUS is ${backend}`)
-  const flights = await loadFlights()
+  if (chaos && backend !== 'nats')
+    throw misused('--chaos kills servers, and this backend has none. Set MESSAGE_BUS=nats')
+  const flights = (await loadFlights()).slice(0, count)
+  const demo = { flights, expected: trueFigures(flights), signal, output, order }
+  // Loaded only here: it brings a backend of its own.
+  if (chaos) return await (await import('./chaos.js')).runChaos(demo)
   // busbar warns of each dead letter; here they are expected, and listed at the end.
   await using bus = await busFromEnv({ BUSBAR_LOG: 'error', ...process.env, MESSAGE_BUS: backend }, { streams })
-  return await runDemo({ bus, flights, expected: trueFigures(flights), signal, output })
+  return await runDemo({ ...demo, bus })
+}
+
+function readArguments() {
+  const options = { chaos: { type: 'boolean' }, flights: { type: 'string' }, order: { type: 'string' } } as const
+  try {
+    const { chaos = false, flights, order = 'key' } = parseArgs({ options }).values
+    const count = flights === undefined ? undefined : Number(flights)
+    if (count !== undefined && !(Number.isInteger(count) && count > 0)) throw misused('--flights takes a whole number')
+    if (order !== 'key' && order !== 'none') throw misused('--order takes "key" or "none"')
+    return { chaos, count, order } as const
+  } catch (thrown) {
+    throw isBusError(thrown) ? thrown : misused(thrown instanceof Error ? thrown.message : String(thrown))
+  }
+}
+
+function misused(problem: string): BusError {
+  return new BusError('BUS_CONFIG', `[demo] ${problem}`)
 }
 
 /** Aborts on the first Ctrl-C or SIGTERM; a second one ends the process at once. */

@@ -1,20 +1,29 @@
 /**
  * Publishes the flights in the order of the file, in batches, until done or interrupted.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { MessageBus } from '../../src/index.js' // busbar
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import type { Duration, MessageBus, Receipt } from '../../src/index.js' // busbar
 import { FlightLanded, idOf } from './consumers.js'
 import type { Flight } from './data.js'
 
-const BATCH = 200
+export const BATCH = 200
 
-/** @param onAccepted hears how many more were stored */
+export interface PublishingOptions {
+  readonly run: string
+  readonly signal: AbortSignal
+  /** Hears the line that begins the next batch, just before it is sent. */
+  readonly onSending?: (line: number) => void
+  readonly onAccepted: (receipts: readonly Receipt[]) => void
+  /** How long the bus may repeat a batch. Default '5s', as of the bus. */
+  readonly timeout?: Duration
+  /** Between batches. Default 0: a turn of the event loop, so that signals and timers are heard on a backend in this process too. */
+  readonly pauseMs?: number
+}
+
 export async function publishFlights(
   bus: MessageBus,
   flights: readonly Flight[],
-  run: string,
-  signal: AbortSignal,
-  onAccepted: (count: number) => void,
+  { run, signal, onSending, onAccepted, timeout = '5s', pauseMs = 0 }: PublishingOptions,
 ): Promise<void> {
   for (let from = 0; from < flights.length && !signal.aborted; from += BATCH) {
     const entries = flights.slice(from, from + BATCH).map((flight, at) => ({
@@ -22,9 +31,9 @@ export async function publishFlights(
       data: flight,
       options: { id: idOf(run, from + at), key: flight.origin },
     }))
-    const receipts = await bus.publishBatch(entries)
-    onAccepted(receipts.filter((receipt) => !receipt.duplicate).length)
-    // A backend in this process answers without I/O; without a pause no signal and no timer would be heard until the end.
-    await nextTurn()
+    onSending?.(from)
+    onAccepted(await bus.publishBatch(entries, { timeout }))
+    if (pauseMs > 0) await pause(pauseMs)
+    else await nextTurn()
   }
 }

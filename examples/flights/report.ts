@@ -61,13 +61,7 @@ export function reportFinished(
     airportRows(figures),
   )
   output.line('')
-  for (const { figure, measured, expected } of differences.slice(0, DIFFERENCES_SHOWN)) {
-    output.line(`DIFFERENT  ${figure}: ${shorten(measured)}, and the file says ${shorten(expected)}`)
-  }
-  if (differences.length > 0) {
-    output.line(`${differences.length} figures differ from those computed straight from the file`)
-    return 1
-  }
+  if (reportDifferences(output, differences)) return 1
   output.line(
     `Every figure equals the one computed straight from the file: published, ${figures.pages} pages, handled, retried and`,
   )
@@ -75,6 +69,16 @@ export function reportFinished(
     `dead of each consumer, ${figures.deadLetters.size} dead letters, sums and order of ${figures.airports.size} airports.`,
   )
   return 0
+}
+
+/** @returns whether there are any */
+export function reportDifferences(output: Output, differences: readonly Difference[]): boolean {
+  for (const { figure, measured, expected } of differences.slice(0, DIFFERENCES_SHOWN)) {
+    output.line(`DIFFERENT  ${figure}: ${shorten(measured)}, and the file says ${shorten(expected)}`)
+  }
+  if (differences.length === 0) return false
+  output.line(`${differences.length} figures differ from those computed straight from the file`)
+  return true
 }
 
 function consumerRows(consumers: Readonly<Record<string, ConsumerFigures>>): string[][] {
@@ -109,7 +113,7 @@ export function reportInterrupted(output: Output, { published, rows }: Interrupt
 }
 
 /** The first column to the left, numbers and the rest to the right. */
-function table(output: Output, header: readonly string[], rows: readonly (readonly string[])[]): void {
+export function table(output: Output, header: readonly string[], rows: readonly (readonly string[])[]): void {
   const widths = header.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)))
   const pad = (cell: string, at: number) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))
   output.line('')

@@ -146,7 +146,11 @@ async function install(application: string, tarball: string, packages: readonly 
   const busbar = path.join(modules, 'busbar')
   mkdirSync(busbar, { recursive: true })
   await run('tar', ['-xzf', tarball, '-C', busbar, '--strip-components', '1'])
-  for (const name of packages) symlinkSync(path.join(ROOT, 'node_modules', name), path.join(modules, name), 'dir')
+  for (const name of packages) {
+    // A scope is a folder of its own.
+    mkdirSync(path.dirname(path.join(modules, name)), { recursive: true })
+    symlinkSync(path.join(ROOT, 'node_modules', name), path.join(modules, name), 'dir')
+  }
   return application
 }
 

@@ -40,6 +40,13 @@ export const MUTATIONS: readonly Mutation[] = [
     groups: ['settle', 'redelivery'],
   },
   {
+    name: 'a process that was suspended starts what it still holds',
+    file: 'src/intake.ts',
+    find: 'return now - held.ackWaitFrom >= this.#ackWaitMs',
+    replace: 'return now < held.ackWaitFrom',
+    groups: ['suspended'],
+  },
+  {
     name: 'a newer message of a key overtakes a failed one',
     file: 'src/lanes.ts',
     find: 'if (absent < sequence) return false',

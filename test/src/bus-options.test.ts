@@ -22,6 +22,17 @@ describe('a bus', () => {
     expect(names({ streams: [{ name: 'everything', subjects: ['>'] }] })).toEqual(['everything'])
   })
 
+  it('gives its defaults to every stream that does not say otherwise, that for dead letters included', () => {
+    const stream = { replicas: 3, maxAge: '30d', discard: 'old', retention: 'interest' } as const
+    const streams = [{ name: 'a', subjects: ['a'], replicas: 1 }]
+    const resolved = resolveBus({ adapter, streams, defaults: { stream } }).streams
+    const ages = { maxAgeMs: 30 * 86_400_000 }
+    expect(resolved).toMatchObject([
+      { name: 'a', ...ages, replicas: 1, discard: 'old', retention: 'interest' },
+      { name: 'dead', ...ages, replicas: 3, discard: 'new', retention: 'limits' },
+    ])
+  })
+
   it('is refused when its own stream is in the way of the one for dead letters', () => {
     expect(refusal({ adapter, streams: [{ name: 'dead', subjects: ['other'] }] })).toBe('BUS_CONFLICT')
     expect(refusal({ adapter, streams: [{ name: 'a', subjects: ['dead.a.b'] }] })).toBe('BUS_CONFLICT')
@@ -44,6 +55,7 @@ describe('a bus', () => {
     expect(strict({ storage: 'memory' })).toBeUndefined()
     expect(strict({})).toBeUndefined()
     expect(refusal({ adapter, streams: [{ ...stream, storage: 'file' }] })).toBeUndefined()
+    expect(refusal({ adapter, strict: true, defaults: { stream: { replicas: 3 } } })).toBe('BUS_CONFIG')
   })
 
   it('has twenty seconds for its shutdown unless it says otherwise', () => {

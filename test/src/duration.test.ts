@@ -1,7 +1,7 @@
 /** Durations, numbers, words and times from options: taken exactly or refused with a code. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { durationMs, oneOf, timeMs, wholeNumber } from '../../src/duration.js'
+import { durationMs, MAX_AGE_MS, oneOf, timeMs, wholeNumber } from '../../src/duration.js'
 import { codeOf } from '../code-of.js'
 
 const LONGEST = 2 ** 31 - 1
@@ -53,6 +53,13 @@ describe('durations', () => {
   it('may have a lower bound', () => {
     expect(durationMs('wait', '50ms', { min: 50 })).toBe(50)
     expect(isRefused(() => durationMs('wait', '49ms', { min: 50 }))).toBe(true)
+  })
+
+  it('may have an upper bound of their own: that of ages is a hundred years', () => {
+    expect(durationMs('age', '25d', { max: MAX_AGE_MS })).toBe(25 * 86_400_000)
+    expect(durationMs('age', '36525d', { max: MAX_AGE_MS })).toBe(MAX_AGE_MS)
+    for (const value of ['36526d', MAX_AGE_MS + 1, Infinity])
+      expect(isRefused(() => durationMs('age', value, { max: MAX_AGE_MS }))).toBe(true)
   })
 
   it('name the option and the value in their error, cut when it is long', () => {

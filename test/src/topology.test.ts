@@ -64,11 +64,18 @@ describe('a stream', () => {
   })
 
   it('keeps what is said', () => {
-    const said = { maxAge: '7d', maxBytes: 5, maxMessages: 6, maxMessageBytes: 7, dedupWindow: 0, replicas: 5 } as const
+    const said = {
+      maxAge: '30d',
+      maxBytes: 5,
+      maxMessages: 6,
+      maxMessageBytes: 7,
+      dedupWindow: 0,
+      replicas: 5,
+    } as const
     expect(
       resolveStream({ ...orders, ...said, discard: 'old', retention: 'workqueue', storage: 'memory' }),
     ).toMatchObject({
-      maxAgeMs: 604_800_000,
+      maxAgeMs: 2_592_000_000,
       maxBytes: 5,
       maxMessages: 6,
       maxMessageBytes: 7,
@@ -88,7 +95,8 @@ describe('a stream', () => {
     ['retention', 'forever'],
     ['maxAge', '0s'],
     ['maxAge', 'soon'],
-    ['maxAge', '30d'],
+    ['maxAge', '36526d'],
+    ['dedupWindow', '25d'],
     ['maxBytes', 0],
     ['maxBytes', 1.5],
     ['maxMessages', 0],

@@ -48,6 +48,11 @@ class Busbar {
     this.#child.kill(signal)
   }
 
+  /** Lets the handler of `workers.ts` end. */
+  letHandlerEnd(): void {
+    this.#child.stdin.write('\n')
+  }
+
   async ended(): Promise<Ended> {
     return { code: await this.#closed, out: this.out, err: this.#err }
   }
@@ -137,6 +142,8 @@ describe('busbar', () => {
     const running = new Busbar(['run', WORKERS], memory)
     await running.says('handler entered')
     running.send('SIGTERM')
+    await running.says('draining')
+    running.letHandlerEnd()
     const { code, out } = await running.ended()
     expect(code).toBe(0)
     expect(out).toContain('handler ended')
@@ -144,11 +151,12 @@ describe('busbar', () => {
   })
 
   it('run gives up on a stubborn handler at the deadline, and says so', async () => {
-    const running = new Busbar(['run', WORKERS], { ...memory, STUBBORN: '1', BUSBAR_SHUTDOWN_WITHIN: '100ms' })
+    const running = new Busbar(['run', WORKERS], { ...memory, BUSBAR_SHUTDOWN_WITHIN: '100ms' })
     await running.says('handler entered')
     running.send('SIGINT')
     const { code, out } = await running.ended()
     expect(code).toBe(0)
+    expect(out).not.toContain('handler ended')
     expect(out).toContain('0 finished, 0 handed back, 1 aborted')
   })
 
@@ -156,7 +164,7 @@ describe('busbar', () => {
     ['SIGTERM', 143],
     ['SIGINT', 130],
   ] as const)('run ends at once on a second %s', async (signal, exit) => {
-    const running = new Busbar(['run', WORKERS], { ...memory, STUBBORN: '1' })
+    const running = new Busbar(['run', WORKERS], memory)
     await running.says('handler entered')
     running.send(signal)
     await running.says('draining')

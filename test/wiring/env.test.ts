@@ -2,8 +2,11 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { MemoryAdapter } from '../../adapters/memory/adapter.js'
+import type { ProvisionReport } from '../../src/adapter.js'
+import type { ResolvedStream } from '../../src/topology.js'
 import { VirtualClock } from '../../testing/virtual-clock.js'
-import { busFromEnv } from '../../wiring/env.js'
+import { busFromEnv, openBus, parseConfig } from '../../wiring/env.js'
 import { codeOfAsync as codeOf } from '../code-of.js'
 import { Gate } from '../gate.js'
 
@@ -45,6 +48,24 @@ describe('busFromEnv', () => {
     expect((await bus.last('free.1'))?.sequence).toBe(2)
   })
 
+  it('gives them to the stream for dead letters too', async () => {
+    const provisioned: ResolvedStream[] = []
+    const config = parseConfig({ MESSAGE_BUS: 'memory', NATS_REPLICAS: '3', NATS_MAX_AGE: '30d' })
+    class Recorder extends MemoryAdapter {
+      override provision(asked: readonly ResolvedStream[]): Promise<ProvisionReport> {
+        provisioned.push(...asked)
+        return super.provision(asked)
+      }
+    }
+    await using bus = await openBus(config, { streams }, new Recorder())
+    expect((await bus.health()).status).toBe('ok')
+    const asked = { replicas: 3, maxAgeMs: 30 * 86_400_000 }
+    expect(provisioned).toMatchObject([
+      { name: 'orders', ...asked },
+      { name: 'dead', ...asked },
+    ])
+  })
+
   it('makes one stream of NATS_STREAM_NAME when none is declared', async () => {
     await using bus = await busFromEnv({ MESSAGE_BUS: 'memory', NATS_STREAM_NAME: 'events' })
     expect((await bus.publish('events.a.b', 1)).stream).toBe('events')
@@ -76,7 +97,7 @@ describe('busFromEnv', () => {
       BUSBAR_RETRY_ATTEMPTS: '1000',
       BUSBAR_DEDUP_WINDOW: '24d',
       BUSBAR_SHUTDOWN_WITHIN: '24d',
-      NATS_MAX_AGE: '2147483647',
+      NATS_MAX_AGE: '36525d',
       NATS_MAX_MSGS: '9007199254740991',
       NATS_REPLICAS: '5',
     },
@@ -114,6 +135,12 @@ describe('busFromEnv', () => {
     // The recorder does see packages: the configuration is read with zod.
     expect(loaded.some((url) => url.includes('node_modules/zod/'))).toBe(true)
     expect(loaded.some((url) => url.includes('/adapters/memory/'))).toBe(true)
+  })
+
+  it('says which package to install when the client of the chosen backend is missing', () => {
+    const args = ['--import', 'tsx', '--import', fixture('hide-nats.mjs'), fixture('open-nats.ts')]
+    const child = spawnSync(process.execPath, args, { encoding: 'utf8' })
+    expect(child.stdout).toMatch(/^BUS_CONFIG .*npm install @nats-io\//)
   })
 
   it("loads no package at all for import 'busbar'", () => {

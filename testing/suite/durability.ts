@@ -2,7 +2,7 @@
  * Group `durability`: what outlives a client, what outlives the backend's restart, and that nobody claims more than that.
  */
 import assert from 'node:assert/strict'
-import { nth, range, refuses, until } from './expect.js'
+import { nth, range, refuses } from './expect.js'
 import { acrossRestart, type GroupDefinition, scenario, when, without } from './harness.js'
 
 export const durability: GroupDefinition = {
@@ -81,10 +81,10 @@ export const durability: GroupDefinition = {
 
     acrossRestart(
       'survivesRestart',
-      'a consumer stands where it stood after the backend was killed and started again',
+      'after the backend was killed and started again a consumer goes on: nothing is lost, and only what it had just settled may come again',
       async (s) => {
         const bus = await s.bus()
-        await bus.consume(s.consumer(), () => {}, s.pool())
+        await bus.consume(s.consumer({ ackWait: 500 }), () => {}, s.pool())
         await s.publish(bus, 'a', [1, 2])
         await s.idle(bus)
         await bus.close()
@@ -92,9 +92,13 @@ export const durability: GroupDefinition = {
         const again = await s.bus()
         await s.publish(again, 'a', [3])
         const got = s.collector()
-        await again.consume(s.consumer(), got.collect, s.pool())
-        await until(() => got.data.includes(3), 'the new message')
-        assert.deepEqual(got.data, [3])
+        await again.consume(s.consumer({ ackWait: 500 }), got.collect, s.pool({ concurrency: 1 }))
+        await s.idle(again)
+        // A backend may write down later that a message was settled than that it was stored.
+        const [settled, fresh] = [got.data.filter((datum) => datum !== 3), got.data.filter((datum) => datum === 3)]
+        assert.deepEqual(fresh, [3])
+        assert.equal(new Set(settled).size, settled.length)
+        assert.ok(settled.every((datum) => datum === 1 || datum === 2))
       },
     ),
 

@@ -2,12 +2,20 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { memory } from '../../../adapters/memory/index.js'
-import { createBus, type Message, type MessageBus, type StreamDefinition } from '../../../src/index.js'
+import {
+  type Clock,
+  createBus,
+  type Message,
+  type MessageBus,
+  type StreamDefinition,
+  systemClock,
+} from '../../../src/index.js'
 import { codeOfAsync } from '../../code-of.js'
 import { Gate } from '../../gate.js'
+import { HandClock } from '../../hand-clock.js'
 
-async function open(definition: Partial<StreamDefinition>): Promise<MessageBus> {
-  const bus = createBus({ adapter: memory(), streams: [{ name: 's', subjects: ['s.>'], ...definition }] })
+async function open(definition: Partial<StreamDefinition>, clock: Clock = systemClock): Promise<MessageBus> {
+  const bus = createBus({ adapter: memory(), streams: [{ name: 's', subjects: ['s.>'], ...definition }], clock })
   await bus.connect()
   return bus
 }
@@ -29,6 +37,7 @@ function put(bus: MessageBus, size: number): Promise<string | undefined> {
   return codeOfAsync(() => bus.publish('s.a', new Uint8Array(size)))
 }
 
+const DAY_MS = 86_400_000
 const CONTENT_HEADER_BYTES = 'Busbar-Content:bytes\r\n'.length
 const sizes = fc.array(fc.nat({ max: 60 }), { minLength: 1, maxLength: 25 })
 const limits = fc.record(
@@ -110,6 +119,23 @@ describe('a stream with limits', () => {
     expect(await report(bus)).toEqual({ messages: 0, bytes: 0, lastSequence: 3 })
     expect(await put(bus, 4)).toBeUndefined()
     expect((await kept(bus)).map((message) => message.sequence)).toEqual([4])
+  })
+})
+
+describe('a stream with a maxAge', () => {
+  it('of years drops a message to the millisecond, though no timer waits as long', async () => {
+    const clock = new HandClock()
+    const years = 3 * 365 * DAY_MS
+    await using bus = await open({ maxAge: years }, clock)
+    await put(bus, 1)
+    clock.advance(40 * DAY_MS)
+    await put(bus, 1)
+    clock.advance(years - 40 * DAY_MS - 1)
+    expect((await kept(bus)).map((message) => message.sequence)).toEqual([1, 2])
+    clock.advance(1)
+    expect((await kept(bus)).map((message) => message.sequence)).toEqual([2])
+    clock.advance(40 * DAY_MS)
+    expect(await kept(bus)).toEqual([])
   })
 })
 

@@ -1,0 +1,221 @@
+/**
+ * The JetStream adapter: the port, method by method. What each of them does is in a file of its own; the README's section on what a
+ * JetStream acknowledgement means tells what all of it can promise.
+ *
+ *   connection <- publisher <- delayed                 publish
+ *        ^------- pull <- feed <- ordered-feed, lease  attach, settle
+ *        ^------- read, live, probe                    read, signal, listen, request, inspect
+ */
+import type {
+  Adapter,
+  AdapterHost,
+  AdapterReport,
+  Capabilities,
+  Delivery,
+  Feed,
+  Listener,
+  Listening,
+  ProvisionReport,
+  PublishOutcome,
+  ReadQuery,
+  Settlement,
+  Signal,
+  Sink,
+} from '../../src/adapter.js'
+import { BusError } from '../../src/errors.js'
+import type { Outgoing, StoredMessage } from '../../src/message.js'
+import type { ResolvedConsumer, ResolvedStream } from '../../src/topology.js'
+import { Connection } from './connection.js'
+import { ensureConsumer } from './consumers.js'
+import { Delayed } from './delayed.js'
+import { byFeed } from './delivery.js'
+import { failure } from './failure.js'
+import { JetStreamFeed } from './feed.js'
+import { Handbacks } from './handbacks.js'
+import { inspectServer } from './inspect.js'
+import { ensureInternalStreams } from './internal-streams.js'
+import { Live } from './live.js'
+import type { JetStreamOptions } from './options.js'
+import { OrderedFeed } from './ordered-feed.js'
+import { Outbound } from './outbound.js'
+import { Presence } from './presence.js'
+import { assertStrict } from './probe.js'
+import { findStream, provisionStreams, removeMessage } from './provision.js'
+import { Publisher } from './publisher.js'
+import { readStream } from './read.js'
+import { Streams } from './streams.js'
+
+/** How long closing waits for the answers to what was published before. */
+const FINISH_MS = 2000
+
+const supports: Capabilities = {
+  durability: 'stream',
+  survivesRestart: true,
+  reconnects: true,
+  publishDedup: true,
+  idConflict: true,
+  delayedPublish: true,
+  workqueue: true,
+  interest: true,
+  lastPerSubject: true,
+  originalReplay: true,
+  live: true,
+  request: true,
+  remove: true,
+  transactions: false,
+}
+
+export class JetStreamAdapter implements Adapter {
+  readonly name = 'nats'
+  readonly supports = supports
+  readonly #options: JetStreamOptions
+  readonly #connection: Connection
+  readonly #streams = new Streams()
+  readonly #publisher: Publisher
+  readonly #delayed: Delayed
+  readonly #live: Live
+  readonly #outbound: Outbound
+  readonly #presence: Presence
+  readonly #feeds = new Map<Feed, JetStreamFeed>()
+  #closing: Promise<void> | undefined
+
+  constructor(options: JetStreamOptions = {}) {
+    this.#options = options
+    this.#connection = new Connection(options)
+    this.#publisher = new Publisher(this.#connection, this.#streams, options)
+    this.#delayed = new Delayed(this.#connection, this.#streams, this.#publisher)
+    this.#live = new Live(this.#connection)
+    this.#outbound = new Outbound(this.#connection)
+    this.#presence = new Presence(this.#connection)
+  }
+
+  async open(host: AdapterHost): Promise<void> {
+    await this.#connection.open(host)
+  }
+
+  async provision(streams: readonly ResolvedStream[]): Promise<ProvisionReport> {
+    const replicas = Math.max(1, ...streams.map((stream) => stream.replicas))
+    await ensureInternalStreams(this.#connection, replicas)
+    const report = await provisionStreams(this.#connection.jsm, streams)
+    this.#streams.declare(streams)
+    if (this.#connection.host.strict) await assertStrict(this.#connection, this.#streams, this.#options)
+    await this.#delayed.watch(streams)
+    return report
+  }
+
+  async publish(batch: readonly Outgoing[], timeoutMs: number): Promise<readonly PublishOutcome[]> {
+    if (this.#closing !== undefined) throw closed()
+    if (batch.every((message) => message.delayMs === 0)) return this.#publisher.publish(batch, timeoutMs)
+    const outcomes = batch.map(async (message) => {
+      if (message.delayMs > 0) return this.#delayed.publish(message, timeoutMs)
+      const [outcome] = await this.#publisher.publish([message], timeoutMs)
+      return outcome ?? unanswered(message)
+    })
+    return Promise.all(outcomes)
+  }
+
+  async attach(definition: ResolvedConsumer, sink: Sink): Promise<Feed> {
+    const connection = this.#connection
+    const { stream, name } = definition
+    const found = await findStream(connection.jsm, stream)
+    if (found === undefined)
+      throw failure(`consume ${stream}`, 'BUS_NOT_FOUND', "there is no such stream. Declare it in the bus's streams")
+    const info = await ensureConsumer(connection, definition)
+    const handbacks = new Handbacks(connection, this.#publisher, name)
+    const parts = { connection, outbound: this.#outbound, handbacks, stream: found }
+    const inner = new JetStreamFeed(definition, sink, parts, info)
+    const leave = await this.#presence.announce(stream, name)
+    if (definition.order !== 'key') {
+      inner.serve()
+      return this.#track(inner, inner, leave)
+    }
+    const ordered = new OrderedFeed(connection, this.#publisher, inner)
+    const feed = this.#track(ordered, inner, leave)
+    await ordered.start()
+    return feed
+  }
+
+  #track(feed: Feed, inner: JetStreamFeed, leave: () => Promise<void>): Feed {
+    const stop = async (): Promise<void> => {
+      await feed.stop()
+      await leave()
+      this.#feeds.delete(tracked)
+    }
+    const tracked: Feed = { grant: (count) => feed.grant(count), pending: () => feed.pending(), stop }
+    this.#feeds.set(tracked, inner)
+    return tracked
+  }
+
+  settle(deliveries: readonly Delivery[], settlement: Settlement): void | Promise<void> {
+    void this.#connection.nats
+    const pending: Promise<void>[] = []
+    for (const [feed, group] of byFeed(deliveries)) {
+      const settled = feed.settle(group, settlement)
+      if (settled !== undefined) pending.push(settled)
+    }
+    if (pending.length > 0) return Promise.all(pending).then(() => {})
+  }
+
+  read(query: ReadQuery): AsyncIterable<StoredMessage> {
+    return readStream(this.#connection, query)
+  }
+
+  async remove(stream: string, sequences: readonly number[]): Promise<number> {
+    const { jsm } = this.#connection
+    const removed = sequences.map((sequence) => removeMessage(jsm, stream, sequence))
+    return (await Promise.all(removed)).filter((wasThere) => wasThere).length
+  }
+
+  signal(signal: Signal): void {
+    this.#live.signal(signal)
+  }
+
+  listen(pattern: string, listener: Listener, share?: string): Promise<Listening> {
+    return this.#live.listen(pattern, listener, share)
+  }
+
+  request(signal: Signal, timeoutMs: number): Promise<Signal> {
+    return this.#live.request(signal, timeoutMs)
+  }
+
+  async inspect(): Promise<AdapterReport> {
+    void this.#connection.nats
+    return inspectServer({
+      connection: this.#connection,
+      streams: this.#streams,
+      delayed: this.#delayed,
+      presence: this.#presence,
+      feeds: [...this.#feeds.values()],
+      options: this.#options,
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** What is on its way when the adapter is closed has mostly been stored: its publisher should hear so. */
+  async #finishPublishing(): Promise<void> {
+    if (this.#connection.isConnected) await this.#publisher.finish(FINISH_MS)
+  }
+
+  /** Feeds first, so that what was granted and never handed out goes to others; then what is on its way; the link last (JS-R5). */
+  async #close(): Promise<void> {
+    await Promise.allSettled([...this.#feeds.keys()].map((feed) => feed.stop()))
+    this.#delayed.close()
+    await this.#finishPublishing()
+    this.#publisher.close()
+    this.#live.close()
+    this.#outbound.close()
+    await this.#connection.close()
+  }
+}
+
+function closed(): BusError {
+  return new BusError('BUS_CLOSED', '[nats] the adapter is not open')
+}
+
+function unanswered({ subject }: Outgoing): PublishOutcome {
+  return { status: 'unknown', error: failure(`publish to ${subject}`, 'BUS_UNAVAILABLE', 'there was no outcome') }
+}

@@ -1,0 +1,38 @@
+/** What the client does not offer and we cannot do without. Everything here does nothing when the client has changed inside. */
+import type { NatsConnection } from '@nats-io/transport-node'
+
+interface Internals {
+  readonly protocol?: {
+    readonly transport?: { readonly socket?: { destroy?(): void } }
+    readonly servers?: {
+      getServers?(): { readonly listen: string; tlsName: string }[]
+      addServer?(address: string): void
+    }
+  }
+}
+
+/**
+ * Ends the link at once. The client ends a stale one only after a last write, which never ends when the other side does not read and
+ * the buffers are full: it would then wait for ever.
+ */
+export function cutLink(nats: NatsConnection): void {
+  internalsOf(nats).protocol?.transport?.socket?.destroy?.()
+}
+
+/** Puts back servers that the client struck off its list because they did not answer the first time. */
+export function keepServers(nats: NatsConnection, addresses: readonly string[]): void {
+  const pool = internalsOf(nats).protocol?.servers
+  const known = pool?.getServers?.()
+  if (pool?.addServer === undefined || known === undefined) return
+  for (const address of addresses) {
+    if (known.some(({ listen }) => listen === address)) continue
+    pool.addServer(address)
+    // Its certificate is checked for its own name, like that of any configured server.
+    const added = pool.getServers?.().at(-1)
+    if (added !== undefined) added.tlsName = ''
+  }
+}
+
+function internalsOf(nats: NatsConnection): Internals {
+  return nats as unknown as Internals
+}

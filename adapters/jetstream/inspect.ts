@@ -1,0 +1,117 @@
+/** What the servers say of declared streams and their consumers, as the port reports it. Resolves when they cannot be asked, too. */
+import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream'
+import type { AdapterReport, ConsumerReport, StreamReport } from '../../src/adapter.js'
+import { describeThrown } from '../../src/errors.js'
+import type { Connection } from './connection.js'
+import type { Delayed } from './delayed.js'
+import { clientFailure, failure, isMissing } from './failure.js'
+import type { JetStreamFeed } from './feed.js'
+import type { JetStreamOptions } from './options.js'
+import type { Presence } from './presence.js'
+import { observe } from './probe.js'
+import type { Streams } from './streams.js'
+
+const ANSWER_MS = 1000
+
+export interface Inspected {
+  readonly connection: Connection
+  readonly streams: Streams
+  readonly delayed: Delayed
+  readonly presence: Presence
+  readonly feeds: readonly JetStreamFeed[]
+  readonly options: JetStreamOptions
+}
+
+interface StreamView {
+  readonly stream: StreamReport
+  readonly consumers: readonly ConsumerReport[]
+}
+
+export async function inspectServer(inspected: Inspected): Promise<AdapterReport> {
+  const { connection, streams, options, feeds } = inspected
+  const { guarantees } = await observe(connection, streams, options)
+  const idle = feeds
+    .filter((feed) => feed.idleReason !== '')
+    .map((feed) => `${feed.definition.name}: ${feed.idleReason}`)
+  const notes = [...connection.notes, ...idle]
+  const unknown = { connected: false, streams: [], consumers: [], guarantees }
+  if (!connection.isConnected) return { ...unknown, notes }
+  try {
+    const views = await inTime(connection, Promise.all(streams.all.map(({ name }) => view(inspected, name))))
+    const found = views.filter((each) => each !== undefined)
+    return {
+      connected: true,
+      notes,
+      streams: found.map((each) => each.stream),
+      consumers: found.flatMap((each) => each.consumers),
+      guarantees,
+    }
+  } catch (thrown) {
+    return { ...unknown, notes: [...notes, describeThrown(thrown)] }
+  }
+}
+
+/** A report that waits as long as the client does would come too late for whoever asks why nothing moves. */
+function inTime<Result>({ host }: Connection, work: Promise<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const timer = host.clock.timer(ANSWER_MS, () =>
+      reject(failure('inspect', 'BUS_TIMEOUT', `the server has not answered within ${ANSWER_MS} ms`)),
+    )
+    work.then(resolve, reject).finally(() => timer.cancel())
+  })
+}
+
+/** Undefined when somebody removed the stream. */
+async function view(inspected: Inspected, name: string): Promise<StreamView | undefined> {
+  const { connection, delayed, presence, feeds } = inspected
+  try {
+    const [info, consumers, parked, attached] = await Promise.all([
+      connection.jsm.streams.info(name),
+      list(connection, name),
+      delayed.count(name),
+      presence.count(name),
+    ])
+    const waiting = (consumer: string): number =>
+      feeds
+        .filter(({ definition }) => definition.stream === name && definition.name === consumer)
+        .reduce((sum, feed) => sum + feed.waiting, 0)
+    return {
+      stream: toStreamReport(info, parked),
+      consumers: consumers.map((each) => toConsumerReport(each, attached.get(each.name) ?? 0, waiting(each.name))),
+    }
+  } catch (thrown) {
+    if (isMissing(thrown)) return undefined
+    throw clientFailure(`inspect stream ${name}`, thrown)
+  }
+}
+
+async function list({ jsm }: Connection, stream: string): Promise<ConsumerInfo[]> {
+  const consumers: ConsumerInfo[] = []
+  for await (const consumer of jsm.consumers.list(stream)) consumers.push(consumer)
+  return consumers
+}
+
+function toStreamReport({ config, state }: StreamInfo, delayed: number): StreamReport {
+  return {
+    name: config.name,
+    subjects: config.subjects,
+    messages: state.messages,
+    bytes: state.bytes,
+    firstSequence: state.last_seq === 0 ? 0 : state.first_seq,
+    lastSequence: state.last_seq,
+    delayed,
+  }
+}
+
+/** Which of the unsettled wait for another attempt is known for this process only; servers do not tell. */
+function toConsumerReport(info: ConsumerInfo, feeds: number, waiting: number): ConsumerReport {
+  const inFlight = info.num_ack_pending
+  return {
+    name: info.name,
+    stream: info.stream_name,
+    pending: info.num_pending,
+    inFlight,
+    waiting: Math.min(waiting, inFlight),
+    feeds,
+  }
+}
