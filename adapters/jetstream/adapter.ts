@@ -126,7 +126,7 @@ export class JetStreamAdapter implements Adapter {
     const inner = new JetStreamFeed(definition, sink, parts, info)
     const leave = await this.#presence.announce(stream, name)
     if (definition.order !== 'key') {
-      inner.serve()
+      await inner.serve()
       return this.#track(inner, inner, leave)
     }
     const ordered = new OrderedFeed(connection, this.#publisher, inner)

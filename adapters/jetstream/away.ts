@@ -57,15 +57,18 @@ export class Away {
 
   /**
    * What will not come back. What lies at or below the floor is settled; and when the server counts fewer unsettled messages than are
-   * known here, some of them are gone.
-   * @param known messages that were unsettled here before the server was asked, and still are: it has counted each of them
+   * known here, some of them are gone. Beyond what it has handed out it will deliver everything: a server that was killed may have
+   * forgotten hand-outs, and those messages come as new ones.
+   * @param known messages that were unsettled here before the server was asked, and still are: it has counted each that it handed out
    */
-  async findGone(info: ConsumerInfo, known: number): Promise<readonly StoredMessage[]> {
-    const all = [...this.#messages.values()]
+  async findGone(info: ConsumerInfo, known: readonly number[]): Promise<readonly StoredMessage[]> {
+    const reached = info.delivered.stream_seq
+    const all = [...this.#messages.values()].filter(({ message }) => message.sequence <= reached)
     const strange = all.filter(({ count }) => count === undefined)
+    const counted = known.filter((sequence) => sequence <= reached).length
     const below = all.filter(({ message }) => message.sequence <= info.ack_floor.stream_seq)
-    const settled = info.num_ack_pending <= known ? [...below, ...strange] : below
-    const removed = info.num_ack_pending < known ? await this.#findRemoved() : []
+    const settled = info.num_ack_pending <= counted ? [...below, ...strange] : below
+    const removed = info.num_ack_pending < counted ? await this.#findRemoved() : []
     const gone = [...settled.map(({ message }) => message), ...removed]
     return gone.filter(({ sequence }) => this.delete(sequence))
   }

@@ -51,10 +51,12 @@ export class JetStreamFeed implements Feed {
   #floor: number
   /** When the stream was made: another time means another stream. */
   #created: string
-  #looking: Promise<ConsumerInfo | undefined> | undefined
+  #asking: Promise<unknown> | undefined
   #look: Timer | undefined
   #isServed = false
   #isStopped = false
+  #prepare: () => Promise<unknown> = async () => {}
+  #round = 0
 
   /** @param info the consumer as the server has it */
   constructor(definition: ResolvedConsumer, sink: Sink, parts: FeedParts, info: ConsumerInfo) {
@@ -69,6 +71,7 @@ export class JetStreamFeed implements Feed {
     const listener = {
       onMessage: (message: Msg) => this.#receive(message),
       onDoubt: () => void this.#verify(),
+      onSilence: () => void this.#begin(),
     }
     this.#pull = new Pull(parts.connection, listener, definition, parts.stream.config.max_msg_size)
     this.#stopListening = parts.connection.onConnected(() => void this.#reconnected())
@@ -84,14 +87,13 @@ export class JetStreamFeed implements Feed {
     return this.#pull.idleReason
   }
 
-  // Feed: the pool's side.
-
   grant(count: number): void {
     this.#pull.grant(count)
   }
 
   pending(): number {
-    if (this.#now() - this.#pendingAt > PENDING_FRESH_MS) void this.inspect()
+    const isFresh = this.#now() - this.#pendingAt <= PENDING_FRESH_MS
+    if (!isFresh) this.#asking ??= this.#askInfo().finally(() => (this.#asking = undefined))
     return this.#pending
   }
 
@@ -103,13 +105,15 @@ export class JetStreamFeed implements Feed {
     this.#pull.close()
   }
 
-  // What `ordered-feed.ts` steers.
-
-  /** Asks for messages from now on. */
-  serve(): void {
+  /**
+   * Asks for messages from now on.
+   * @param prepare comes before anything is asked for, now and whenever hand-outs may have been lost on their way
+   */
+  async serve(prepare: () => Promise<unknown> = async () => {}): Promise<void> {
     if (this.#isStopped) return
     this.#isServed = true
-    this.#pull.resume()
+    this.#prepare = prepare
+    await this.#begin()
     this.#lookLater()
   }
 
@@ -117,6 +121,13 @@ export class JetStreamFeed implements Feed {
   async suspend(): Promise<void> {
     this.#isServed = false
     await this.#pull.pause()
+  }
+
+  /** The last call wins: an earlier one waits for answers that cannot come any more. */
+  async #begin(): Promise<void> {
+    const round = ++this.#round
+    await this.#prepare()
+    if (this.#isServed && round === this.#round) this.#pull.resume()
   }
 
   /** Messages that an earlier feed left unsettled: their keys wait for them. */
@@ -186,8 +197,6 @@ export class JetStreamFeed implements Feed {
     this.#release(deliveries).catch(failed)
   }
 
-  // Settling.
-
   settle(deliveries: readonly JetStreamDelivery[], settlement: Settlement): void | Promise<void> {
     if (settlement.kind === 'ack') return this.#settleForGood(deliveries, ACK)
     if (settlement.kind === 'term') return this.#settleForGood(deliveries, term(settlement.reason))
@@ -251,14 +260,7 @@ export class JetStreamFeed implements Feed {
 
   // Looking at the server: what does not come back, and whether the consumer still is what it was.
 
-  /** The consumer as the server has it now; undefined when it cannot be asked. One question at a time. */
-  inspect(): Promise<ConsumerInfo | undefined> {
-    this.#looking ??= this.#askInfo().finally(() => {
-      this.#looking = undefined
-    })
-    return this.#looking
-  }
-
+  /** The consumer as the server has it now; undefined when it cannot be asked. */
   async #askInfo(): Promise<ConsumerInfo | undefined> {
     const { connection } = this.#parts
     const { stream, name } = this.definition
@@ -295,10 +297,13 @@ export class JetStreamFeed implements Feed {
       const before = this.#unsettled()
       const info = await this.#askInfo()
       if (info === undefined || this.#isStopped) return
-      const gone = await this.#away.findGone(info, before.filter((sequence) => this.#isUnsettled(sequence)).length)
+      const gone = await this.#away.findGone(
+        info,
+        before.filter((sequence) => this.#isUnsettled(sequence)),
+      )
       if (gone.length > 0) this.#sink.gone(gone)
       const isIdle = info.num_pending === 0
-      if (isIdle && (await bringBack(this.#parts.connection, this.definition, info)) !== undefined) this.#pull.restart()
+      if (isIdle && (await bringBack(this.#parts.connection, this.definition, info)) !== undefined) this.#renew()
     } catch (thrown) {
       this.#log('the consumer cannot be looked at', { error: describeThrown(thrown) })
     }
@@ -315,8 +320,13 @@ export class JetStreamFeed implements Feed {
 
   /** Requests of the lost connection are not served any more, and the server may have come back with less than it had. */
   async #reconnected(): Promise<void> {
-    this.#pull.restart()
+    this.#renew()
     await this.#verify()
+  }
+
+  #renew(): void {
+    this.#pull.drop()
+    void this.#begin()
   }
 
   async #makeAnew(): Promise<void> {
@@ -324,7 +334,7 @@ export class JetStreamFeed implements Feed {
     const created = await makeAnew(this.#parts.connection, this.definition, this.#floor, this.#created)
     if (created === undefined) return
     this.#created = created
-    this.#pull.restart()
+    this.#renew()
   }
 
   #now(): number {

@@ -1,17 +1,16 @@
 /** What the servers say of declared streams and their consumers, as the port reports it. Resolves when they cannot be asked, too. */
 import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream'
 import type { AdapterReport, ConsumerReport, StreamReport } from '../../src/adapter.js'
-import { describeThrown } from '../../src/errors.js'
+import { BusError } from '../../src/errors.js'
 import type { Connection } from './connection.js'
 import type { Delayed } from './delayed.js'
 import { clientFailure, failure, isMissing } from './failure.js'
 import type { JetStreamFeed } from './feed.js'
 import type { JetStreamOptions } from './options.js'
+import { soon } from './patience.js'
 import type { Presence } from './presence.js'
 import { observe } from './probe.js'
 import type { Streams } from './streams.js'
-
-const ANSWER_MS = 1000
 
 export interface Inspected {
   readonly connection: Connection
@@ -29,36 +28,32 @@ interface StreamView {
 
 export async function inspectServer(inspected: Inspected): Promise<AdapterReport> {
   const { connection, streams, options, feeds } = inspected
-  const { guarantees } = await observe(connection, streams, options)
+  const [{ guarantees }, views] = await Promise.all([observe(connection, streams, options), viewAll(inspected)])
   const idle = feeds
     .filter((feed) => feed.idleReason !== '')
     .map((feed) => `${feed.definition.name}: ${feed.idleReason}`)
   const notes = [...connection.notes, ...idle]
-  const unknown = { connected: false, streams: [], consumers: [], guarantees }
-  if (!connection.isConnected) return { ...unknown, notes }
-  try {
-    const views = await inTime(connection, Promise.all(streams.all.map(({ name }) => view(inspected, name))))
-    const found = views.filter((each) => each !== undefined)
-    return {
-      connected: true,
-      notes,
-      streams: found.map((each) => each.stream),
-      consumers: found.flatMap((each) => each.consumers),
-      guarantees,
-    }
-  } catch (thrown) {
-    return { ...unknown, notes: [...notes, describeThrown(thrown)] }
+  if (views instanceof BusError)
+    return { connected: false, notes: [...notes, views.message], streams: [], consumers: [], guarantees }
+  return {
+    connected: true,
+    notes,
+    streams: views.map((each) => each.stream),
+    consumers: views.flatMap((each) => each.consumers),
+    guarantees,
   }
 }
 
-/** A report that waits as long as the client does would come too late for whoever asks why nothing moves. */
-function inTime<Result>({ host }: Connection, work: Promise<Result>): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const timer = host.clock.timer(ANSWER_MS, () =>
-      reject(failure('inspect', 'BUS_TIMEOUT', `the server has not answered within ${ANSWER_MS} ms`)),
-    )
-    work.then(resolve, reject).finally(() => timer.cancel())
-  })
+/** Every stream that is there, or why none can be seen. */
+async function viewAll(inspected: Inspected): Promise<readonly StreamView[] | BusError> {
+  const { connection, streams } = inspected
+  try {
+    if (!connection.isConnected) return failure('inspect', 'BUS_UNAVAILABLE', 'not connected')
+    const views = await soon(connection, 'inspect', Promise.all(streams.all.map(({ name }) => view(inspected, name))))
+    return views.filter((each) => each !== undefined)
+  } catch (thrown) {
+    return clientFailure('inspect', thrown)
+  }
 }
 
 /** Undefined when somebody removed the stream. */

@@ -86,6 +86,7 @@ export class Mover {
     this.#due.clear()
     const ended = Promise.all([this.#pull.pause(), ...this.#moving])
     await withTimeLimit(ended, CLOSE_MS, this.#connection.host.clock)
+    this.#pull.close()
   }
 
   /** Creates it where it is missing, however long that takes (JS-C1). */

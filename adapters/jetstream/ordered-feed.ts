@@ -1,18 +1,19 @@
 /**
  * A feed that keeps the order of keys among several processes: only the holder of the consumer's lease is served, the others stand by.
- * Whoever takes over first learns which messages its predecessor may have left unsettled, because newer ones of their keys must wait
- * for them (JS-C8). The server cannot list them, but they lie between what is settled and what was handed out.
+ * Before it asks for messages it learns which ones may have been handed out and not settled, by its predecessor or over a link that was
+ * lost meanwhile, because newer ones of their keys must wait for them (JS-C8). The server cannot list them, but they lie between what is
+ * settled and what was handed out.
  */
 import type { Feed } from '../../src/adapter.js'
-import { describeThrown } from '../../src/errors.js'
+import type { StoredMessage } from '../../src/message.js'
 import type { Connection } from './connection.js'
+import { findConsumer } from './consumers.js'
 import type { JetStreamFeed } from './feed.js'
 import { Lease } from './lease.js'
 import { leaseSubject } from './names.js'
+import { patiently } from './patience.js'
 import type { Publisher } from './publisher.js'
 import { scan } from './read.js'
-
-const RETRY_MS = 250
 
 export class OrderedFeed implements Feed {
   readonly #connection: Connection
@@ -24,7 +25,7 @@ export class OrderedFeed implements Feed {
     this.#feed = feed
     const { stream, name } = feed.definition
     this.#lease = new Lease(connection, publisher, leaseSubject(stream, name), {
-      onAcquired: () => void this.#takeOver(),
+      onAcquired: () => void feed.serve(() => this.#expectUnsettled()),
       onLost: () => void feed.suspend(),
     })
   }
@@ -47,24 +48,22 @@ export class OrderedFeed implements Feed {
     await this.#lease.release()
   }
 
-  async #takeOver(): Promise<void> {
-    try {
-      await this.#expectUnsettled()
-      if (this.#lease.isHeld) this.#feed.serve()
-    } catch (thrown) {
-      const { logger, clock } = this.#connection.host
-      logger.log('warn', 'taking over a consumer has to be repeated', { error: describeThrown(thrown) })
-      clock.timer(RETRY_MS, () => void (this.#lease.isHeld && this.#takeOver()), { ref: false })
-    }
+  /** Ends when it is known, or when the lease is lost. */
+  async #expectUnsettled(): Promise<void> {
+    const isOver = (): boolean => !this.#lease.isHeld || this.#connection.closing.aborted
+    const { name } = this.#feed.definition
+    const find = (): Promise<readonly StoredMessage[]> => this.#findUnsettled()
+    const patience = { withinMs: Number.POSITIVE_INFINITY, alsoIfMissing: true, isOver }
+    const found = await patiently(this.#connection, `look at consumer ${name}`, find, patience).catch(() => undefined)
+    if (found !== undefined) this.#feed.expect(found)
   }
 
-  async #expectUnsettled(): Promise<void> {
-    const { stream, filters } = this.#feed.definition
-    const info = await this.#feed.inspect()
-    if (info === undefined) throw new Error('the consumer cannot be looked at')
-    if (info.num_ack_pending === 0) return
-    const [first, last] = [info.ack_floor.stream_seq + 1, info.delivered.stream_seq]
-    const candidates = await scan(this.#connection, { stream, filters, fromSequence: first, toSequence: last })
-    this.#feed.expect(candidates.filter(({ key }) => key !== undefined))
+  async #findUnsettled(): Promise<readonly StoredMessage[]> {
+    const { stream, filters, name } = this.#feed.definition
+    const info = await findConsumer(this.#connection, stream, name)
+    if (info === undefined || info.num_ack_pending === 0) return []
+    const [fromSequence, toSequence] = [info.ack_floor.stream_seq + 1, info.delivered.stream_seq]
+    const handedOut = await scan(this.#connection, { stream, filters, fromSequence, toSequence })
+    return handedOut.filter(({ key }) => key !== undefined)
   }
 }

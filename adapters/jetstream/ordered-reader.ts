@@ -146,7 +146,7 @@ export class OrderedReader implements Source {
 
   #serve(consumer: ConsumerInfo): void {
     this.#number = 0
-    this.#isComplete = !this.#definition.follow && consumer.num_pending === 0
+    this.#isComplete = this.#left === 0 || (!this.#definition.follow && consumer.num_pending === 0)
     if (this.#isComplete) return this.#bell.ring()
     const { name } = consumer
     const listener = {
@@ -168,9 +168,9 @@ export class OrderedReader implements Source {
     const [pull, consumer] = [this.#pull, this.#consumer]
     this.#pull = undefined
     this.#consumer = undefined
-    const paused = pull?.pause()
+    pull?.drop()
+    pull?.close()
     if (consumer !== undefined) await this.#delete(consumer.name)
-    await paused
   }
 
   async #delete(name: string): Promise<void> {
@@ -191,17 +191,22 @@ export class OrderedReader implements Source {
     this.#number++
     this.#sequence = facts.sequence
     this.#time = facts.time
-    if (this.#isWanted(received.subject, facts)) {
+    const isLeft = this.#isLeft(facts)
+    if (isLeft) this.#left--
+    if (isLeft && this.#isWanted(received.subject)) {
       this.#queue.push(toStored(facts, received.subject, headerText(received), received.data))
       this.#window.arrived(received.data.byteLength)
-      this.#left--
     } else this.#grant(this.#window.taken())
     if ((facts.pending === 0 && !this.#definition.follow) || this.#left === 0) this.#isComplete = true
     this.#bell.ring()
   }
 
-  #isWanted(subject: string, { sequence }: DeliveryFacts): boolean {
-    if (this.#newest !== undefined && sequence <= this.#facts.lastSequence && !this.#newest.has(sequence)) return false
+  /** False for what newer messages had replaced when an interrupted reading of the newest ones began. */
+  #isLeft({ sequence }: DeliveryFacts): boolean {
+    return this.#newest === undefined || sequence > this.#facts.lastSequence || this.#newest.has(sequence)
+  }
+
+  #isWanted(subject: string): boolean {
     return !this.#isFilteredHere || this.#definition.filters.some((filter) => match(filter, subject))
   }
 
@@ -253,6 +258,7 @@ export class OrderedReader implements Source {
       this.#beginAt({ timeMs: this.#time + 1 })
     } else if (this.#start === 'last-per-subject') {
       this.#newest = await this.#findNewest()
+      if (!follow) this.#left = this.#newest.size
       this.#start = { sequence: this.#sequence + 1 }
     }
   }

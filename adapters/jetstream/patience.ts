@@ -5,6 +5,7 @@ import { BusError } from '../../src/errors.js'
 import type { Connection } from './connection.js'
 import { clientFailure, failure } from './failure.js'
 
+const SOON_MS = 1000
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [50, 1000]
 
 export interface Patience {
@@ -38,6 +39,15 @@ export async function patiently<Result>(
     }
   }
   return undefined
+}
+
+/** For reports: whoever asks why nothing moves cannot wait as long as the client would. Rejects `BUS_TIMEOUT` after a second. */
+export function soon<Result>({ host }: Connection, what: string, work: Promise<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const late = failure(what, 'BUS_TIMEOUT', `the server has not answered within ${SOON_MS} ms`)
+    const timer = host.clock.timer(SOON_MS, () => reject(late))
+    work.then(resolve, reject).finally(() => timer.cancel())
+  })
 }
 
 /** An answer does not come over another connection. */

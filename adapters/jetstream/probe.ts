@@ -6,6 +6,7 @@ import type { Connection } from './connection.js'
 import { failure } from './failure.js'
 import { guaranteesOf, type ObservedStream } from './guarantees.js'
 import type { JetStreamOptions } from './options.js'
+import { soon } from './patience.js'
 import { securityNote } from './server-version.js'
 import type { Streams } from './streams.js'
 import { observeSync, type SyncMode } from './sync-mode.js'
@@ -68,7 +69,7 @@ function refused({ name }: ResolvedStream, problem: string): BusError {
 async function look(connection: Connection, { name }: ResolvedStream): Promise<ObservedStream | undefined> {
   if (!connection.isConnected) return undefined
   try {
-    const { config } = await connection.jsm.streams.info(name)
+    const { config } = await soon(connection, `look at stream ${name}`, connection.jsm.streams.info(name))
     return {
       name,
       storage: config.storage,

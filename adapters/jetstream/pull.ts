@@ -8,7 +8,7 @@
  * it fills; only their sum is counted.
  */
 import type { Msg, Subscription } from '@nats-io/transport-node'
-import type { Timer } from '../../src/clock.js'
+import { type Timer, withTimeLimit } from '../../src/clock.js'
 import type { Connection } from './connection.js'
 import { headerText } from './wire.js'
 
@@ -19,6 +19,8 @@ const HEARTBEAT_MS = 1000
 const SILENCE_MS = 2500
 /** Pause before asking again after the server refused. */
 const RETRY_MS = 250
+/** A server that is silent must not hold up a stop. */
+const DRAIN_MS = 1000
 /** Bytes of one request, so that large messages cannot flood the client (JS-F3, JS-F7). */
 const REQUEST_BYTES = 16 * 1024 * 1024
 
@@ -27,6 +29,8 @@ export interface PullListener {
   onMessage(message: Msg): void
   /** The consumer or its stream may be gone, or stand elsewhere: somebody should look. */
   onDoubt(reason: string): void
+  /** Nothing is asked for any more, and what was on its way is lost: resume when that is dealt with. Default: `onDoubt`, and resume. */
+  onSilence?(): void
 }
 
 export class Pull {
@@ -75,15 +79,6 @@ export class Pull {
     this.#ask()
   }
 
-  /** Forgets what was asked for and asks anew: after a reconnect, or when the consumer was made anew. */
-  restart(): void {
-    this.#credit += this.#open
-    this.#open = 0
-    this.#subscription?.unsubscribe()
-    this.#subscription = undefined
-    this.#ask()
-  }
-
   /** Asks for what was granted, from now on. */
   resume(): void {
     this.#isPaused = false
@@ -96,6 +91,28 @@ export class Pull {
 
   /** Asks for nothing more. Resolves when nothing more can come; until then messages are still handed over. */
   async pause(): Promise<void> {
+    const subscription = this.#forget()
+    // Draining tells the server first, so what is on its way still arrives and can be handed back.
+    if (!this.#connection.isConnected || subscription === undefined) return subscription?.unsubscribe()
+    await withTimeLimit(
+      subscription.drain().catch(() => {}),
+      DRAIN_MS,
+      this.#connection.host.clock,
+    )
+  }
+
+  /** Asks for nothing more, and nothing comes: what was asked for over a lost link, or of a server that is silent, is void. */
+  drop(): void {
+    this.#forget()?.unsubscribe()
+  }
+
+  /** Asks anew for everything that did not come: after a reconnect. */
+  restart(): void {
+    this.drop()
+    this.resume()
+  }
+
+  #forget(): Subscription | undefined {
     this.#isPaused = true
     this.#watch?.cancel()
     this.#retry?.cancel()
@@ -105,9 +122,7 @@ export class Pull {
     this.#open = 0
     const subscription = this.#subscription
     this.#subscription = undefined
-    // Draining tells the server first, so what is on its way still arrives and can be handed back.
-    if (this.#connection.isConnected) await subscription?.drain().catch(() => {})
-    else subscription?.unsubscribe()
+    return subscription
   }
 
   /** Requests cost a server more than messages do, so a new one waits until the open ones are half filled. */
@@ -216,8 +231,9 @@ export class Pull {
 
   #fallSilent(): void {
     this.#idleReason = `the server has not answered for ${SILENCE_MS} ms`
-    this.#heardAt = this.#connection.host.clock.monotonic()
-    this.restart()
+    this.drop()
+    if (this.#listener.onSilence !== undefined) return this.#listener.onSilence()
+    this.resume()
     this.#listener.onDoubt(this.#idleReason)
   }
 }

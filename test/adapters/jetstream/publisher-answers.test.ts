@@ -41,7 +41,7 @@ describe.each(['2.15', '2.10'] as const)('answers to publishes, server %s', (ver
       ['that is empty', ''],
     ])('JS-P1: an answer %s leaves the outcome unknown', async (_, answer) => {
       await using desk = await Publishing.open(server, { isMissing: true })
-      desk.answer(desk.to('a'), answer.replace('$', desk.stream))
+      desk.answer(desk.to('a'), () => answer.replace('$', desk.stream))
       await desk.raw.flush()
       expect(endOf(await desk.one('a'))).toBe('unknown BUS_UNAVAILABLE')
     })
@@ -53,7 +53,7 @@ describe.each(['2.15', '2.10'] as const)('answers to publishes, server %s', (ver
       ['{"stream":"$","seq":41,"duplicate": true}', true],
     ])('JS-P1: an answer as servers write it is proof: %s', async (answer, duplicate) => {
       await using desk = await Publishing.open(server, { isMissing: true })
-      desk.answer(desk.to('a'), answer.replace('$', desk.stream))
+      desk.answer(desk.to('a'), () => answer.replace('$', desk.stream))
       await desk.raw.flush()
       expect(await desk.one('a')).toEqual({ status: 'accepted', stream: desk.stream, sequence: 41, duplicate })
     })
@@ -161,10 +161,8 @@ describe.each(['2.15', '2.10'] as const)('answers to publishes, server %s', (ver
     it('JS-P3: a missing stream is found out behind a listener too, which hides that nobody stores the message', async () => {
       await using desk = await Publishing.open(server, { isMissing: true })
       await desk.counter(desk.to('a'))
-      const sent = performance.now()
-      // The silence might have been an answer that was lost.
+      // The silence might have been an answer that was lost, so it is not known whether it was stored before the stream went.
       expect(endOf(await desk.one('a', {}, 3000))).toBe('unknown BUS_NO_STREAM')
-      expect(performance.now() - sent).toBeLessThan(2000)
     })
 
     it('JS-P3: a stream that takes other subjects now refuses this one and takes the others', async () => {
@@ -220,7 +218,8 @@ describe.each(['2.15', '2.10'] as const)('answers to publishes, server %s', (ver
     it('JS-P5: the message is sent again until the stream knows', async () => {
       await using desk = await Publishing.open(server, { isMissing: true })
       const { stream } = desk
-      const asked = desk.answer(desk.to('a'), inProcess, inProcess, `{"stream":"${stream}","seq":7,"duplicate": true}`)
+      const known = `{"stream":"${stream}","seq":7,"duplicate": true}`
+      const asked = desk.answer(desk.to('a'), (times) => (times < 3 ? inProcess : known))
       await desk.raw.flush()
       expect(await desk.one('a')).toEqual({ status: 'accepted', stream, sequence: 7, duplicate: false })
       expect(asked.asked).toBe(3)
@@ -228,7 +227,7 @@ describe.each(['2.15', '2.10'] as const)('answers to publishes, server %s', (ver
 
     it('JS-P5: the outcome is unknown when the stream never knows', async () => {
       await using desk = await Publishing.open(server, { isMissing: true })
-      desk.answer(desk.to('a'), inProcess)
+      desk.answer(desk.to('a'), () => inProcess)
       await desk.raw.flush()
       expect(endOf(await desk.one('a', {}, 400))).toMatch(/^unknown/)
     })

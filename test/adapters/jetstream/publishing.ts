@@ -98,12 +98,12 @@ export class Publishing implements AsyncDisposable {
     return nth(await this.send([this.outgoing(text, changes)], timeoutMs), 0)
   }
 
-  /** Answers publishes to a subject in the server's place, the first with the first text and so on, the last one again and again. */
-  answer(subject: string, ...answers: readonly string[]): { readonly asked: number } {
+  /** Answers publishes to a subject in the server's place. @param answer to the first, the second and so on */
+  answer(subject: string, answer: (times: number) => string): { readonly asked: number } {
     const asked = { asked: 0 }
     this.raw.subscribe(subject, {
       callback: (_error, message) => {
-        message.respond(answers[Math.min(asked.asked++, answers.length - 1)])
+        message.respond(answer(++asked.asked))
       },
     })
     return asked

@@ -86,6 +86,19 @@ describe.each(['2.15', '2.10'] as const)('reading, server %s', (version) => {
       expect(seen).toEqual(['a.x', 'a.y', 'b.y'])
     })
 
+    it('a replay of the newest messages ends with them, by filters that overlap too, while more are published', async () => {
+      await using port = await Port.open(server)
+      const paths = ['a.x', 'a.y', 'b.y', 'b.z']
+      await port.send(paths.map((path) => port.outgoing(path, { subject: port.to(path) })))
+      const filters = [port.to('a.*'), port.to('*.y')]
+      const seen: string[] = []
+      for await (const message of read(port, { filters, from: 'last-per-subject' })) {
+        seen.push(textOf(message))
+        await port.send(paths.map((path) => port.outgoing('later', { subject: port.to(path) })))
+      }
+      expect(seen).toEqual(['a.x', 'a.y', 'b.y'])
+    })
+
     it('JS-C1: a replay of the newest messages of each subject is exact, though its consumer was deleted meanwhile', async () => {
       await using port = await Port.open(server)
       const pathOf = (n: number): string => (n % 3 === 0 ? 'often' : `once${n}`)
