@@ -79,9 +79,15 @@ class Generation<Entry> {
   }
 
   get(id: string, now: number): Entry | undefined {
-    for (const entry of this.#entries.slice(this.#indexed)) this.#places.set(this.#idOf(entry), this.#indexed++)
+    this.#index()
     const place = this.#places.get(id)
     return place !== undefined && this.#untilOf(place) > now ? this.#entries[place] : undefined
+  }
+
+  /** Puts off the work until somebody asks: nobody does while every id is fresh. */
+  #index(): void {
+    for (let entry = this.#entries[this.#indexed]; entry !== undefined; entry = this.#entries[this.#indexed])
+      this.#places.set(this.#idOf(entry), this.#indexed++)
   }
 
   #untilOf(place: number): number {

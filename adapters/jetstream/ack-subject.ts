@@ -21,21 +21,52 @@ export interface DeliveryFacts {
   readonly pending: number
 }
 
-const SHORT_TOKENS = 9
-const LONG_TOKENS = 11
+const START = '$JS.ACK.'
+const DOT = 46
+const ZERO = 48
+/** Dots behind the start. */
+const [SHORT_DOTS, LONG_DOTS] = [6, 8]
 
-/** Undefined for a subject that no consumer has given. */
+/** Undefined for a subject that no consumer has given. Read digit by digit: a list of its tokens would cost more than the rest of it. */
 export function parseAckSubject(subject: string): DeliveryFacts | undefined {
-  const tokens = subject.split('.')
-  if (tokens[0] !== '$JS' || tokens[1] !== 'ACK') return undefined
-  if (tokens.length !== SHORT_TOKENS && tokens.length < LONG_TOKENS) return undefined
-  const at = tokens.length === SHORT_TOKENS ? 2 : 4
+  if (!subject.startsWith(START)) return undefined
+  const dots = countDots(subject)
+  if (dots !== SHORT_DOTS && dots < LONG_DOTS) return undefined
+  const at = dots === SHORT_DOTS ? START.length : skip(subject, START.length, 2)
+  const countAt = skip(subject, at, 2)
+  const sequenceAt = skip(subject, countAt, 1)
+  const consumerSequenceAt = skip(subject, sequenceAt, 1)
+  const timeAt = skip(subject, consumerSequenceAt, 1)
   return {
-    stream: tokens[at] ?? '',
-    count: Number(tokens[at + 2]),
-    sequence: Number(tokens[at + 3]),
-    consumerSequence: Number(tokens[at + 4]),
-    time: Math.floor(Number(tokens[at + 5]) / NS_PER_MS),
-    pending: Number(tokens[at + 6]),
+    stream: subject.slice(at, subject.indexOf('.', at)),
+    count: numberAt(subject, countAt),
+    sequence: numberAt(subject, sequenceAt),
+    consumerSequence: numberAt(subject, consumerSequenceAt),
+    time: Math.floor(numberAt(subject, timeAt) / NS_PER_MS),
+    pending: numberAt(subject, skip(subject, timeAt, 1)),
   }
+}
+
+function countDots(subject: string): number {
+  let dots = 0
+  for (let at = START.length; at < subject.length; at++) if (subject.charCodeAt(at) === DOT) dots++
+  return dots
+}
+
+/** Where the token begins that many tokens on. */
+function skip(subject: string, from: number, tokens: number): number {
+  let at = from
+  for (let left = tokens; left > 0; left--) at = subject.indexOf('.', at) + 1
+  return at
+}
+
+/** Up to the next dot. A time in ns has more digits than a number keeps; the last ones do not matter. */
+function numberAt(subject: string, from: number): number {
+  let value = 0
+  for (let at = from; at < subject.length; at++) {
+    const code = subject.charCodeAt(at)
+    if (code === DOT) break
+    value = value * 10 + (code - ZERO)
+  }
+  return value
 }

@@ -18,7 +18,7 @@ import { Away } from './away.js'
 import type { Connection } from './connection.js'
 import { bringBack, makeAnew } from './consumers.js'
 import { ACK, type Arrival, JetStreamDelivery, nak, term, toArrival, WORKING } from './delivery.js'
-import { isMissing } from './failure.js'
+import { failure, isMissing } from './failure.js'
 import type { Handbacks } from './handbacks.js'
 import type { Outbound } from './outbound.js'
 import { Pull } from './pull.js'
@@ -223,7 +223,8 @@ export class JetStreamFeed implements Feed {
   }
 
   #extend(deliveries: readonly JetStreamDelivery[]): void {
-    if (!this.#parts.connection.isConnected) return
+    if (!this.#parts.connection.isConnected)
+      throw failure(`keep deliveries of ${this.definition.name}`, 'BUS_UNAVAILABLE', 'not connected')
     const expiresAt = this.#now() + this.definition.ackWaitMs
     for (const delivery of deliveries) {
       if (this.#isLate(delivery)) continue

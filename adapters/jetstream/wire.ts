@@ -22,6 +22,10 @@ const OWN_ID = 'Busbar-Id'
 const KEY = 'Busbar-Key'
 const ESCAPED = 'Busbar-Escaped'
 
+const ID_START = `${START}${ID}:`
+const STREAM_START = `\r\n${STREAM}:`
+const BLOCK_END = '\r\n\r\n'
+
 /** Survives every server and client as it is: printable ASCII without `%`, no space at the ends. */
 const PLAIN = /^(?:[!-$&-~](?:[ -$&-~]*[!-$&-~])?)?$/
 const UNSAFE = /[^!-$&-~]/g
@@ -121,6 +125,19 @@ export function headerText(message: Sized): string {
 
 /** Never throws: whatever does not look like a header is left out. The first of several values counts. */
 export function parseHeaders(text: string): Envelope {
+  return parseCommon(text) ?? parseAny(text)
+}
+
+/** A message of ours without key and headers has two lines; reading just them saves a tenth of a delivery. */
+function parseCommon(text: string): Envelope | undefined {
+  if (!text.startsWith(ID_START)) return undefined
+  const idEnd = text.indexOf('\r\n', ID_START.length)
+  if (!text.startsWith(STREAM_START, idEnd)) return undefined
+  if (text.indexOf('\r\n', idEnd + STREAM_START.length) !== text.length - BLOCK_END.length) return undefined
+  return { id: text.slice(ID_START.length, idEnd), key: undefined, headers: NO_HEADERS }
+}
+
+function parseAny(text: string): Envelope {
   if (!text.startsWith('NATS/1.0')) return NO_ENVELOPE
   const found: Record<string, string> = Object.create(null)
   let isEmpty = true
