@@ -101,11 +101,7 @@ export class Bus implements MessageBus {
   async signal(subject: string, data: unknown, options: Pick<CallOptions, 'headers'> = {}): Promise<void> {
     this.#assert('open', 'draining')
     assertSupported(this.#adapter, 'live')
-    const stream = this.#streams.find(checkSubject(subject))
-    if (stream !== undefined) {
-      const remedy = 'Use publish, or another subject'
-      throw new BusError('BUS_CONFLICT', `[bus] signal to ${subject}: stream ${stream} would store it. ${remedy}`)
-    }
+    this.#assertUnstored('signal', checkSubject(subject))
     await this.#adapter.signal(this.#subscriptions.signal(subject, data, options.headers))
   }
 
@@ -155,7 +151,8 @@ export class Bus implements MessageBus {
     this.#assert('open', 'draining')
     assertSupported(this.#adapter, 'request')
     const timeoutMs = durationMs('timeout', options.timeout ?? '5s', { min: 1 })
-    return this.#subscriptions.request(checkSubject(subject), data, options.headers, timeoutMs)
+    this.#assertUnstored('request', checkSubject(subject))
+    return this.#subscriptions.request(subject, data, options.headers, timeoutMs)
   }
 
   async respond(pattern: string, handler: (message: Message) => unknown): Promise<Stop> {
@@ -229,6 +226,14 @@ export class Bus implements MessageBus {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** What is only meant for those who listen now must not stay in a stream. */
+  #assertUnstored(what: 'signal' | 'request', subject: string): void {
+    const stream = this.#streams.find(subject)
+    if (stream === undefined) return
+    const remedy = what === 'signal' ? 'Use publish, or another subject' : 'Use a subject that no stream takes'
+    throw new BusError('BUS_CONFLICT', `[bus] ${what} to ${subject}: stream ${stream} would store it. ${remedy}`)
   }
 
   #assert(...states: readonly BusState[]): void {

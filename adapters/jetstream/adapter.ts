@@ -17,13 +17,14 @@ import type {
   Listening,
   ProvisionReport,
   PublishOutcome,
+  Reading,
   ReadQuery,
   Settlement,
   Signal,
   Sink,
 } from '../../src/adapter.js'
 import { BusError } from '../../src/errors.js'
-import type { Outgoing, StoredMessage } from '../../src/message.js'
+import type { Outgoing } from '../../src/message.js'
 import type { ResolvedConsumer, ResolvedStream } from '../../src/topology.js'
 import { Connection } from './connection.js'
 import { ensureConsumer } from './consumers.js'
@@ -156,7 +157,7 @@ export class JetStreamAdapter implements Adapter {
     if (pending.length > 0) return Promise.all(pending).then(() => {})
   }
 
-  read(query: ReadQuery): AsyncIterable<StoredMessage> {
+  read(query: ReadQuery): Reading {
     return readStream(this.#connection, query)
   }
 
@@ -203,7 +204,7 @@ export class JetStreamAdapter implements Adapter {
   /** Feeds first, so that what was granted and never handed out goes to others; then what is on its way; the link last (JS-R5). */
   async #close(): Promise<void> {
     await Promise.allSettled([...this.#feeds.keys()].map((feed) => feed.stop()))
-    this.#delayed.close()
+    await this.#delayed.close()
     await this.#finishPublishing()
     this.#publisher.close()
     this.#live.close()

@@ -10,6 +10,7 @@ import type { JetStreamOptions } from './options.js'
 import { soon } from './patience.js'
 import type { Presence } from './presence.js'
 import { observe } from './probe.js'
+import { isReader } from './reader-consumer.js'
 import type { Streams } from './streams.js'
 
 export interface Inspected {
@@ -82,7 +83,7 @@ async function view(inspected: Inspected, name: string): Promise<StreamView | un
 
 async function list({ jsm }: Connection, stream: string): Promise<ConsumerInfo[]> {
   const consumers: ConsumerInfo[] = []
-  for await (const consumer of jsm.consumers.list(stream)) consumers.push(consumer)
+  for await (const consumer of jsm.consumers.list(stream)) if (!isReader(consumer.name)) consumers.push(consumer)
   return consumers
 }
 

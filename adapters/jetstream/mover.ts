@@ -29,8 +29,11 @@ import { headerText, toStored } from './wire.js'
 const NS_PER_MS = 1_000_000
 /** Longer than anything is held here. */
 const ACK_WAIT_MS = 5000
-/** What is due so soon is held here instead of on the server, so that messages are moved in the order of their times. */
-const HOLD_MS = 500
+/**
+ * What is due so soon is held here instead of on the server, so that messages are moved in the order of their times; what is due later
+ * comes back with that much time left.
+ */
+const [HOLD_MS, LEAD_MS] = [500, 400]
 /** Messages held or on their way at once. */
 const CREDIT = 256
 /** A message whose stream is full, or cannot be reached, is tried again after this long; one that is refused for good, more seldom. */
@@ -126,7 +129,7 @@ export class Mover {
     const parked = toStored(facts, received.subject, headerText(received), received.data)
     const leftMs = dueAtOf(parked) - clock.now()
     if (leftMs > HOLD_MS) {
-      this.#answer(reply, nak(leftMs - HOLD_MS / 2))
+      this.#answer(reply, nak(leftMs - LEAD_MS))
       this.#pull.grant(1)
       return
     }

@@ -22,6 +22,9 @@ const OWN_ID = 'Busbar-Id'
 const KEY = 'Busbar-Key'
 const ESCAPED = 'Busbar-Escaped'
 
+/** In front of the name of a header that must not be sent. */
+const WAS = 'Busbar-Was-'
+const COMMAND = /^nats-/i
 const ID_START = `${START}${ID}:`
 const STREAM_START = `\r\n${STREAM}:`
 const BLOCK_END = '\r\n\r\n'
@@ -73,8 +76,14 @@ export function headerBlock(
   if (stream !== undefined) block.add(STREAM, stream)
   if (dedupId !== message.id) block.add(OWN_ID, message.id)
   if (message.key !== undefined) block.add(KEY, message.key)
-  if (message.headers !== NO_HEADERS) for (const name in message.headers) block.add(name, message.headers[name] ?? '')
+  if (message.headers !== NO_HEADERS)
+    for (const name in message.headers) block.add(harmless(name), message.headers[name] ?? '')
   return block.end(more)
+}
+
+/** A stranger's message can hold what is a command when it is published again, as a dead letter for one (JS-H5). */
+function harmless(name: string): string {
+  return COMMAND.test(name) ? `${WAS}${name}` : name
 }
 
 class BlockBuilder {
@@ -125,11 +134,11 @@ export function headerText(message: Sized): string {
 
 /** Never throws: whatever does not look like a header is left out. The first of several values counts. */
 export function parseHeaders(text: string): Envelope {
-  return parseCommon(text) ?? parseAny(text)
+  return parseTwoLines(text) ?? parseAny(text)
 }
 
 /** A message of ours without key and headers has two lines; reading just them saves a tenth of a delivery. */
-function parseCommon(text: string): Envelope | undefined {
+function parseTwoLines(text: string): Envelope | undefined {
   if (!text.startsWith(ID_START)) return undefined
   const idEnd = text.indexOf('\r\n', ID_START.length)
   if (!text.startsWith(STREAM_START, idEnd)) return undefined

@@ -21,6 +21,12 @@ export const request: GroupDefinition = {
       assert.deepEqual(answer, [s.to('price', 'ask'), { tenant: 'vbz' }])
     }),
 
+    when('request', "a request to a stream's subject is refused, and is not stored", async (s) => {
+      const bus = await s.bus()
+      await refuses('BUS_CONFLICT', () => bus.request(s.to('a'), 1))
+      assert.deepEqual(await s.stored(bus), [])
+    }),
+
     when('request', 'bytes travel both ways as they were', async (s) => {
       const bus = await s.bus()
       await bus.respond(s.to('echo', 'ask'), (message) => message.data)

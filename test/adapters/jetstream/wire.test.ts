@@ -47,6 +47,17 @@ describe('a header block', () => {
     })
   })
 
+  it('JS-H5: sends no command that a stranger wrote, when the message is published again', () => {
+    const headers = { 'Nats-Rollup': 'all', 'nats-ttl': '1s', plain: 'x' }
+    const text = textOf({ id: 'a', key: undefined, headers }, { stream: 's', dedupId: 'a' })
+    expect(text).not.toMatch(/^nats-(rollup|ttl)/im)
+    expect(parseHeaders(text).headers).toEqual({
+      'Busbar-Was-Nats-Rollup': 'all',
+      'Busbar-Was-nats-ttl': '1s',
+      plain: 'x',
+    })
+  })
+
   it('never throws, whatever it is given', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parseHeaders(`NATS/1.0\r\n${text}`)))
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parseHeaders(text)))
