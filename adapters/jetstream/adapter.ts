@@ -1,10 +1,13 @@
 /**
- * The JetStream adapter: the port, method by method. What each of them does is in a file of its own; the README's section on what a
- * JetStream acknowledgement means tells what all of it can promise.
+ * The JetStream adapter: the port, method by method. Each has a room of its own; what all of it can promise is told in the README, in the
+ * section on what a JetStream acknowledgement means.
  *
- *   connection <- publisher <- delayed                 publish
- *        ^------- pull <- feed <- ordered-feed, lease  attach, settle
- *        ^------- read, live, probe                    read, signal, listen, request, inspect
+ *   connect/    the link, credentials, TLS, patience          provision/  streams as they were declared, and our own
+ *   publish/    publish                                       delayed/    publish with a delay
+ *   consume/    attach, settle                                read/       read
+ *   report/     inspect, guarantees                           live.ts     signal, listen, request
+ *
+ * `wire.ts` is what a message looks like on its way, `failure.ts` what went wrong, `names.ts` what we call things on a server.
  */
 import type {
   Adapter,
@@ -26,25 +29,25 @@ import type {
 import { BusError } from '../../src/errors.js'
 import type { Outgoing } from '../../src/message.js'
 import type { ResolvedConsumer, ResolvedStream } from '../../src/topology.js'
-import { Connection } from './connection.js'
-import { ensureConsumer } from './consumers.js'
-import { Delayed } from './delayed.js'
-import { byFeed } from './delivery.js'
+import { Connection } from './connect/connection.js'
+import type { JetStreamOptions } from './connect/options.js'
+import { ensureConsumer } from './consume/consumers.js'
+import { byFeed } from './consume/delivery.js'
+import { JetStreamFeed } from './consume/feed.js'
+import { Handbacks } from './consume/handbacks.js'
+import { OrderedFeed } from './consume/ordered-feed.js'
+import { Outbound } from './consume/outbound.js'
+import { Presence } from './consume/presence.js'
+import { Delayed } from './delayed/delayed.js'
 import { failure } from './failure.js'
-import { JetStreamFeed } from './feed.js'
-import { Handbacks } from './handbacks.js'
-import { inspectServer } from './inspect.js'
-import { ensureInternalStreams } from './internal-streams.js'
 import { Live } from './live.js'
-import type { JetStreamOptions } from './options.js'
-import { OrderedFeed } from './ordered-feed.js'
-import { Outbound } from './outbound.js'
-import { Presence } from './presence.js'
-import { assertStrict } from './probe.js'
-import { findStream, provisionStreams, removeMessage } from './provision.js'
-import { Publisher } from './publisher.js'
-import { readStream } from './read.js'
-import { Streams } from './streams.js'
+import { ensureInternalStreams } from './provision/internal-streams.js'
+import { findStream, provisionStreams, removeMessage } from './provision/provision.js'
+import { Streams } from './provision/streams.js'
+import { Publisher } from './publish/publisher.js'
+import { readStream } from './read/read.js'
+import { inspectServer } from './report/inspect.js'
+import { assertStrict } from './report/probe.js'
 
 /** How long closing waits for the answers to what was published before. */
 const FINISH_MS = 2000

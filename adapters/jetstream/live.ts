@@ -11,7 +11,7 @@ import { withTimeLimit } from '../../src/clock.js'
 import { type BusError, describeThrown } from '../../src/errors.js'
 import { type Headers, withHeaders } from '../../src/message.js'
 import { encodeToken } from '../../src/subject.js'
-import type { Connection } from './connection.js'
+import type { Connection } from './connect/connection.js'
 import { clientFailure, failure } from './failure.js'
 import { type HeaderBlock, headerBlock, toSignal } from './wire.js'
 

@@ -27,6 +27,8 @@ const WAS = 'Busbar-Was-'
 const COMMAND = /^nats-/i
 const ID_START = `${START}${ID}:`
 const STREAM_START = `\r\n${STREAM}:`
+/** Other clients put one behind the colon; no value of ours begins with it. */
+const SPACE = 0x20
 const BLOCK_END = '\r\n\r\n'
 
 /** Survives every server and client as it is: printable ASCII without `%`, no space at the ends. */
@@ -139,7 +141,7 @@ export function parseHeaders(text: string): Envelope {
 
 /** A message of ours without key and headers has two lines; reading just them saves a tenth of a delivery. */
 function parseTwoLines(text: string): Envelope | undefined {
-  if (!text.startsWith(ID_START)) return undefined
+  if (!text.startsWith(ID_START) || text.charCodeAt(ID_START.length) === SPACE) return undefined
   const idEnd = text.indexOf('\r\n', ID_START.length)
   if (!text.startsWith(STREAM_START, idEnd)) return undefined
   if (text.indexOf('\r\n', idEnd + STREAM_START.length) !== text.length - BLOCK_END.length) return undefined
@@ -155,8 +157,7 @@ function parseAny(text: string): Envelope {
     const colon = text.indexOf(':', at)
     if (colon <= at || colon > end) continue
     const name = text.slice(at, colon)
-    // Other clients put a space behind the colon.
-    found[name] ??= text.slice(text.charCodeAt(colon + 1) === 0x20 ? colon + 2 : colon + 1, end)
+    found[name] ??= text.slice(text.charCodeAt(colon + 1) === SPACE ? colon + 2 : colon + 1, end)
     isEmpty = false
   }
   return isEmpty ? NO_ENVELOPE : toEnvelope(found)

@@ -1,6 +1,6 @@
 /** The link to the servers: found at first, lost, found again, hung, moved and closed. On real servers. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Connection } from '../../../adapters/jetstream/connection.js'
+import type { Connection } from '../../../adapters/jetstream/connect/connection.js'
 import { until } from '../../../testing/suite/expect.js'
 import { codeOf, codeOfAsync } from '../../code-of.js'
 import type { NatsOptions, NatsServer } from '../../servers/nats-server.js'

@@ -1,9 +1,9 @@
 /** What an application may say about its NATS servers, and what is refused before anything is sent. */
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { Connection } from '../../../adapters/jetstream/connection.js'
-import type { JetStreamOptions } from '../../../adapters/jetstream/options.js'
-import { parseServers } from '../../../adapters/jetstream/servers.js'
+import { Connection } from '../../../adapters/jetstream/connect/connection.js'
+import type { JetStreamOptions } from '../../../adapters/jetstream/connect/options.js'
+import { parseServers } from '../../../adapters/jetstream/connect/servers.js'
 import { codeOf } from '../../code-of.js'
 import { makeNkey } from '../../servers/auth.js'
 

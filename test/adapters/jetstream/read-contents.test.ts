@@ -1,8 +1,8 @@
 /** What a reading yields, and what it must leave alone: consumers, work, memory. Titles begin with the fact's code. */
 import { headers } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Connection } from '../../../adapters/jetstream/connection.js'
-import { scan } from '../../../adapters/jetstream/read.js'
+import { Connection } from '../../../adapters/jetstream/connect/connection.js'
+import { scan } from '../../../adapters/jetstream/read/read.js'
 import type { ReadQuery } from '../../../src/adapter.js'
 import { systemClock } from '../../../src/clock.js'
 import { silentLogger } from '../../../src/logger.js'

@@ -1,7 +1,7 @@
 /** Which certificates are trusted, on both sides, against real servers. */
 import { readFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { JetStreamOptions, TlsSettings } from '../../../adapters/jetstream/options.js'
+import type { JetStreamOptions, TlsSettings } from '../../../adapters/jetstream/connect/options.js'
 import { type Certificates, makeCertificates } from '../../servers/tls.js'
 import { Lab } from './fixtures/lab.js'
 

@@ -1,6 +1,6 @@
 /** What is known of server versions: features, the least we work with, and the versions with known vulnerabilities. */
 import { describe, expect, it } from 'vitest'
-import { assertServer, hasFeature, securityNote } from '../../../adapters/jetstream/server-version.js'
+import { assertServer, hasFeature, securityNote } from '../../../adapters/jetstream/connect/server-version.js'
 import { codeOf } from '../../code-of.js'
 
 describe('server versions', () => {

@@ -1,7 +1,7 @@
 /** Messages on the wire: header blocks and ack subjects, there and back, and whatever others may have written into them. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseAckSubject } from '../../../adapters/jetstream/ack-subject.js'
+import { parseAckSubject } from '../../../adapters/jetstream/consume/ack-subject.js'
 import { headerBlock, parseHeaders } from '../../../adapters/jetstream/wire.js'
 import { checkHeaders, NO_HEADERS } from '../../../src/message.js'
 
@@ -23,6 +23,11 @@ describe('a header block', () => {
         expect(parseHeaders(text)).toEqual({ id, key, headers: { ...headers } })
       }),
     )
+  })
+
+  it('reads a block that another client has written, with a space behind each colon', () => {
+    const text = 'NATS/1.0\r\nNats-Msg-Id: a\r\nNats-Expected-Stream: s\r\n\r\n'
+    expect(parseHeaders(text)).toEqual({ id: 'a', key: undefined, headers: {} })
   })
 
   it('keeps an id apart from what the window of the server compares', () => {

@@ -1,0 +1,78 @@
+/** One attempt to hand out a JetStream message, and how the server is told what became of it. */
+import type { Msg } from '@nats-io/transport-node'
+import type { Delivery } from '../../../src/adapter.js'
+import { BusError } from '../../../src/errors.js'
+import type { StoredMessage } from '../../../src/message.js'
+import { headerText, toStored } from '../wire.js'
+import { parseAckSubject } from './ack-subject.js'
+import type { JetStreamFeed } from './feed.js'
+
+const NS_PER_MS = 1_000_000
+
+export class JetStreamDelivery implements Delivery {
+  readonly message: StoredMessage
+  readonly attempt: number
+  readonly feed: JetStreamFeed
+  /** Where settlements of this delivery go. */
+  readonly reply: string
+  /** How often the server has handed the message out, this time included; hand-backs count. */
+  readonly count: number
+  /** Monotonic ms: the server may hand it to somebody else from then on. */
+  expiresAt: number
+  isSettled = false
+
+  constructor(arrival: Arrival, attempt: number, feed: JetStreamFeed, expiresAt: number) {
+    this.message = arrival.message
+    this.reply = arrival.reply
+    this.count = arrival.count
+    this.attempt = attempt
+    this.feed = feed
+    this.expiresAt = expiresAt
+  }
+}
+
+/** A message as the server handed it out. */
+export interface Arrival {
+  readonly message: StoredMessage
+  readonly reply: string
+  readonly count: number
+  /** Matching messages that were not handed out then. */
+  readonly pending: number
+}
+
+/** Undefined for anything that is not a delivery of a consumer. */
+export function toArrival(received: Msg): Arrival | undefined {
+  const reply = received.reply ?? ''
+  const facts = parseAckSubject(reply)
+  if (facts === undefined) return undefined
+  const message = toStored(facts, received.subject, headerText(received), received.data)
+  return { message, reply, count: facts.count, pending: facts.pending }
+}
+
+const encode = (text: string): Uint8Array => Buffer.from(text)
+export const ACK = encode('+ACK')
+export const WORKING = encode('+WPI')
+/** At once. Used for hand-backs, and for delays of 0: the server takes no other word for either (JS-S4). */
+const NAK = encode('-NAK')
+
+/** A bare nak would be delivered again within the millisecond, until nothing is left of the attempts (JS-S3). */
+export function nak(delayMs: number): Uint8Array {
+  return delayMs <= 0 ? NAK : encode(`-NAK {"delay": ${Math.ceil(delayMs * NS_PER_MS)}}`)
+}
+
+export function term(reason: string): Uint8Array {
+  return encode(`+TERM ${reason}`)
+}
+
+/** The deliveries of each feed. */
+export function byFeed(deliveries: readonly Delivery[]): ReadonlyMap<JetStreamFeed, readonly JetStreamDelivery[]> {
+  const groups = new Map<JetStreamFeed, JetStreamDelivery[]>()
+  for (const delivery of deliveries) {
+    if (!(delivery instanceof JetStreamDelivery))
+      throw new BusError('BUS_INVALID_OPTION', '[nats] settle: this delivery is of another adapter')
+    const group = groups.get(delivery.feed)
+    if (group === undefined) groups.set(delivery.feed, [delivery])
+    else group.push(delivery)
+  }
+  return groups
+}

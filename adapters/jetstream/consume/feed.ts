@@ -1,0 +1,349 @@
+/**
+ * The deliveries of one consumer to one sink: which attempt each of them is, what is held, what is away and coming back, and what will
+ * not come back after all. Asking for messages is `pull.ts`; who of several feeds is served when keys are ordered is `ordered-feed.ts`.
+ *
+ *   (server) -- delivery --> held -- ack, term --> settled
+ *                  ^           | nak, release
+ *                  |           v
+ *                  +--------- away -- settled elsewhere, or removed --> gone
+ */
+import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream'
+import type { Msg } from '@nats-io/transport-node'
+import type { Feed, Settlement, Sink } from '../../../src/adapter.js'
+import type { Timer } from '../../../src/clock.js'
+import { describeThrown } from '../../../src/errors.js'
+import type { StoredMessage } from '../../../src/message.js'
+import type { ResolvedConsumer } from '../../../src/topology.js'
+import type { Connection } from '../connect/connection.js'
+import { failure, isMissing } from '../failure.js'
+import { Away } from './away.js'
+import { bringBack, makeAnew } from './consumers.js'
+import { ACK, type Arrival, JetStreamDelivery, nak, term, toArrival, WORKING } from './delivery.js'
+import type { Handbacks } from './handbacks.js'
+import type { Outbound } from './outbound.js'
+import { Pull } from './pull.js'
+
+/** A look at the consumer on the server: seldom while all is well, often while something is away. */
+const [LOOK_MS, LOOK_AWAY_MS] = [5000, 500]
+/** The figure of what is pending may be that old; asking for it asks for a newer one. */
+const PENDING_FRESH_MS = 100
+
+export interface FeedParts {
+  readonly connection: Connection
+  readonly outbound: Outbound
+  readonly handbacks: Handbacks
+  /** The stream as it was found. */
+  readonly stream: StreamInfo
+}
+
+export class JetStreamFeed implements Feed {
+  readonly definition: ResolvedConsumer
+  readonly #sink: Sink
+  readonly #parts: FeedParts
+  readonly #pull: Pull
+  readonly #held = new Map<number, JetStreamDelivery>()
+  readonly #away: Away
+  readonly #stopListening: () => void
+  #arrived: Arrival[] = []
+  #pending: number
+  #pendingAt: number
+  /** Everything up to here was settled when the server was last asked. */
+  #floor: number
+  /** When the stream was made: another time means another stream. */
+  #created: string
+  #asking: Promise<unknown> | undefined
+  #look: Timer | undefined
+  #isServed = false
+  #isStopped = false
+  #prepare: () => Promise<unknown> = async () => {}
+  #round = 0
+
+  /** @param info the consumer as the server has it */
+  constructor(definition: ResolvedConsumer, sink: Sink, parts: FeedParts, info: ConsumerInfo) {
+    this.definition = definition
+    this.#sink = sink
+    this.#parts = parts
+    this.#away = new Away(parts.connection)
+    this.#pending = info.num_pending
+    this.#pendingAt = this.#now()
+    this.#floor = info.ack_floor.stream_seq
+    this.#created = parts.stream.created
+    const listener = {
+      onMessage: (message: Msg) => this.#receive(message),
+      onDoubt: () => void this.#verify(),
+      onSilence: () => void this.#begin(),
+    }
+    this.#pull = new Pull(parts.connection, listener, definition, parts.stream.config.max_msg_size)
+    this.#stopListening = parts.connection.onConnected(() => void this.#reconnected())
+  }
+
+  /** Failed or handed back here, and not seen again. */
+  get waiting(): number {
+    return this.#away.size
+  }
+
+  /** Why nothing comes although something was asked for; empty while all is well (JS-C6). */
+  get idleReason(): string {
+    return this.#pull.idleReason
+  }
+
+  grant(count: number): void {
+    this.#pull.grant(count)
+  }
+
+  pending(): number {
+    const isFresh = this.#now() - this.#pendingAt <= PENDING_FRESH_MS
+    if (!isFresh) this.#asking ??= this.#askInfo().finally(() => (this.#asking = undefined))
+    return this.#pending
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#stopListening()
+    this.#look?.cancel()
+    await this.suspend()
+    this.#pull.close()
+  }
+
+  /**
+   * Asks for messages from now on.
+   * @param prepare comes before anything is asked for, now and whenever hand-outs may have been lost on their way
+   */
+  async serve(prepare: () => Promise<unknown> = async () => {}): Promise<void> {
+    if (this.#isStopped) return
+    this.#isServed = true
+    this.#prepare = prepare
+    await this.#begin()
+    this.#lookLater()
+  }
+
+  /** Asks for nothing more. What is on its way is handed back. */
+  async suspend(): Promise<void> {
+    this.#isServed = false
+    await this.#pull.pause()
+  }
+
+  /** The last call wins: an earlier one waits for answers that cannot come any more. */
+  async #begin(): Promise<void> {
+    const round = ++this.#round
+    await this.#prepare()
+    if (this.#isServed && round === this.#round) this.#pull.resume()
+  }
+
+  /** Messages that an earlier feed left unsettled: their keys wait for them. */
+  expect(messages: readonly StoredMessage[]): void {
+    const strange = this.#away.expect(messages.filter(({ sequence }) => !this.#held.has(sequence)))
+    if (strange.length > 0) this.#sink.awaiting(strange)
+    this.#lookLater()
+  }
+
+  // Arrivals. Nothing of ours runs inside the client's callback (JS-F5).
+
+  #receive(received: Msg): void {
+    const arrival = toArrival(received)
+    if (arrival === undefined) return
+    if (this.#arrived.length === 0) queueMicrotask(() => this.#handOut())
+    this.#arrived.push(arrival)
+  }
+
+  #handOut(): void {
+    const arrived = this.#arrived
+    this.#arrived = []
+    const expiresAt = this.#now() + this.definition.ackWaitMs
+    const deliveries: JetStreamDelivery[] = []
+    for (const arrival of arrived) {
+      const attempt = this.#attemptOf(arrival)
+      if (attempt === undefined) void this.#handOutStrange(arrival, expiresAt)
+      else deliveries.push(this.#hold(arrival, attempt, expiresAt))
+    }
+    const last = arrived.at(-1)
+    if (last !== undefined) {
+      this.#pending = last.pending
+      this.#pendingAt = this.#now()
+    }
+    this.#deliver(deliveries)
+  }
+
+  /** Undefined when only the server's records can tell. */
+  #attemptOf({ message, count }: Arrival): number | undefined {
+    if (count === 1) return 1
+    const held = this.#held.get(message.sequence)
+    // Nobody settled it in time: an attempt.
+    if (held?.count === count - 1) return held.attempt + 1
+    const away = this.#away.get(message.sequence)
+    return away?.count === count - 1 ? away.attempts + 1 : undefined
+  }
+
+  /** Redelivered, and handed out last by somebody else. */
+  async #handOutStrange(arrival: Arrival, expiresAt: number): Promise<void> {
+    const released = await this.#parts.handbacks.count(arrival.message).catch((thrown: unknown) => {
+      this.#log('hand-backs cannot be read; they count as attempts', { error: describeThrown(thrown) })
+      return 0
+    })
+    this.#deliver([this.#hold(arrival, Math.max(1, arrival.count - released), expiresAt)])
+  }
+
+  #hold(arrival: Arrival, attempt: number, expiresAt: number): JetStreamDelivery {
+    const delivery = new JetStreamDelivery(arrival, attempt, this, expiresAt)
+    this.#away.delete(arrival.message.sequence)
+    this.#held.set(arrival.message.sequence, delivery)
+    return delivery
+  }
+
+  #deliver(deliveries: readonly JetStreamDelivery[]): void {
+    if (deliveries.length === 0) return
+    if (this.#isServed) return this.#sink.deliver(deliveries)
+    const failed = (thrown: unknown): void => this.#log('a hand-back failed', { error: describeThrown(thrown) })
+    this.#release(deliveries).catch(failed)
+  }
+
+  settle(deliveries: readonly JetStreamDelivery[], settlement: Settlement): void | Promise<void> {
+    if (settlement.kind === 'ack') return this.#settleForGood(deliveries, ACK)
+    if (settlement.kind === 'term') return this.#settleForGood(deliveries, term(settlement.reason))
+    const current = deliveries.filter((delivery) => this.#isCurrent(delivery))
+    if (settlement.kind === 'working') return this.#extend(current)
+    if (settlement.kind === 'release') return this.#release(current)
+    for (const delivery of current) this.#handBack(delivery, nak(settlement.delayMs), delivery.attempt)
+  }
+
+  #settleForGood(deliveries: readonly JetStreamDelivery[], bytes: Uint8Array): void {
+    for (const delivery of deliveries) {
+      if (delivery.isSettled) continue
+      delivery.isSettled = true
+      this.#held.delete(delivery.message.sequence)
+      this.#away.delete(delivery.message.sequence)
+      this.#parts.outbound.send(delivery, bytes, true)
+      if (delivery.count > delivery.attempt) this.#parts.handbacks.forget(delivery.message)
+    }
+  }
+
+  /** Whether the delivery is still the message's newest, as far as can be known here. */
+  #isCurrent(delivery: JetStreamDelivery): boolean {
+    return !delivery.isSettled && this.#held.get(delivery.message.sequence) === delivery
+  }
+
+  #extend(deliveries: readonly JetStreamDelivery[]): void {
+    if (!this.#parts.connection.isConnected)
+      throw failure(`keep deliveries of ${this.definition.name}`, 'BUS_UNAVAILABLE', 'not connected')
+    const expiresAt = this.#now() + this.definition.ackWaitMs
+    for (const delivery of deliveries) {
+      if (this.#isLate(delivery)) continue
+      this.#parts.outbound.send(delivery, WORKING, false)
+      delivery.expiresAt = expiresAt
+    }
+  }
+
+  /** Recorded first: whoever gets it next must find the record (JS-S4). */
+  async #release(deliveries: readonly JetStreamDelivery[]): Promise<void> {
+    const recorded = (delivery: JetStreamDelivery): Promise<void> =>
+      this.#parts.handbacks.record(delivery).catch((thrown: unknown) => {
+        this.#log('a hand-back cannot be recorded; it counts as an attempt', { error: describeThrown(thrown) })
+      })
+    await Promise.all(deliveries.map(recorded))
+    for (const delivery of deliveries) {
+      if (this.#isCurrent(delivery)) this.#handBack(delivery, nak(0), delivery.attempt - 1)
+    }
+  }
+
+  #handBack(delivery: JetStreamDelivery, bytes: Uint8Array, attempts: number): void {
+    const { message, count } = delivery
+    delivery.isSettled = true
+    if (!this.#isLate(delivery)) this.#parts.outbound.send(delivery, bytes, false)
+    this.#held.delete(message.sequence)
+    this.#away.add({ message, count, attempts })
+    this.#lookLater()
+  }
+
+  /** Its ack wait has passed: the server hands it to somebody by itself, and a nak would take it from them. */
+  #isLate(delivery: JetStreamDelivery): boolean {
+    return this.#now() >= delivery.expiresAt
+  }
+
+  // Looking at the server: what does not come back, and whether the consumer still is what it was.
+
+  /** The consumer as the server has it now; undefined when it cannot be asked. */
+  async #askInfo(): Promise<ConsumerInfo | undefined> {
+    const { connection } = this.#parts
+    const { stream, name } = this.definition
+    const askedAt = this.#now()
+    if (!connection.isConnected) return undefined
+    try {
+      const info = await connection.jsm.consumers.info(stream, name)
+      this.#floor = info.ack_floor.stream_seq
+      // What arrived meanwhile knows better.
+      if (this.#pendingAt <= askedAt) this.#pending = info.num_pending
+      this.#pendingAt = Math.max(this.#pendingAt, askedAt)
+      return info
+    } catch (thrown) {
+      if (isMissing(thrown)) await this.#makeAnew()
+      return undefined
+    }
+  }
+
+  #lookLater(): void {
+    if (this.#isStopped) return
+    const lookMs = this.#away.size > 0 ? LOOK_AWAY_MS : LOOK_MS
+    this.#look ??= this.#parts.connection.host.clock.timer(lookMs, () => void this.#lookNow(), { ref: false })
+  }
+
+  async #lookNow(): Promise<void> {
+    await this.#verify()
+    this.#look = undefined
+    this.#lookLater()
+  }
+
+  async #verify(): Promise<void> {
+    if (this.#isStopped || this.#parts.connection.closing.aborted) return
+    try {
+      const before = this.#unsettled()
+      const info = await this.#askInfo()
+      if (info === undefined || this.#isStopped) return
+      const gone = await this.#away.findGone(
+        info,
+        before.filter((sequence) => this.#isUnsettled(sequence)),
+      )
+      if (gone.length > 0) this.#sink.gone(gone)
+      const isIdle = info.num_pending === 0
+      if (isIdle && (await bringBack(this.#parts.connection, this.definition, info)) !== undefined) this.#renew()
+    } catch (thrown) {
+      this.#log('the consumer cannot be looked at', { error: describeThrown(thrown) })
+    }
+  }
+
+  /** What the server must count as unsettled if nobody else has touched it. */
+  #unsettled(): readonly number[] {
+    return this.#away.size === 0 ? [] : [...this.#held.keys(), ...this.#away.returned()]
+  }
+
+  #isUnsettled(sequence: number): boolean {
+    return this.#held.has(sequence) || this.#away.get(sequence)?.count !== undefined
+  }
+
+  /** Requests of the lost connection are not served any more, and the server may have come back with less than it had. */
+  async #reconnected(): Promise<void> {
+    this.#renew()
+    await this.#verify()
+  }
+
+  #renew(): void {
+    this.#pull.drop()
+    void this.#begin()
+  }
+
+  async #makeAnew(): Promise<void> {
+    if (this.#isStopped) return
+    const created = await makeAnew(this.#parts.connection, this.definition, this.#floor, this.#created)
+    if (created === undefined) return
+    this.#created = created
+    this.#renew()
+  }
+
+  #now(): number {
+    return this.#parts.connection.host.clock.monotonic()
+  }
+
+  #log(message: string, fields: Readonly<Record<string, string | number>>): void {
+    const { name: consumer, stream } = this.definition
+    this.#parts.connection.host.logger.log('warn', message, { consumer, stream, ...fields })
+  }
+}
