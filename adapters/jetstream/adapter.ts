@@ -31,6 +31,7 @@ import type { Outgoing } from '../../src/message.js'
 import type { ResolvedConsumer, ResolvedStream } from '../../src/topology.js'
 import { Connection } from './connect/connection.js'
 import type { JetStreamOptions } from './connect/options.js'
+import { Advisories } from './consume/advisories.js'
 import { ensureConsumer } from './consume/consumers.js'
 import { byFeed } from './consume/delivery.js'
 import { JetStreamFeed } from './consume/feed.js'
@@ -80,6 +81,7 @@ export class JetStreamAdapter implements Adapter {
   readonly #live: Live
   readonly #outbound: Outbound
   readonly #presence: Presence
+  readonly #advisories: Advisories
   readonly #feeds = new Map<Feed, JetStreamFeed>()
   #closing: Promise<void> | undefined
 
@@ -91,6 +93,7 @@ export class JetStreamAdapter implements Adapter {
     this.#live = new Live(this.#connection)
     this.#outbound = new Outbound(this.#connection)
     this.#presence = new Presence(this.#connection)
+    this.#advisories = new Advisories(this.#connection)
   }
 
   async open(host: AdapterHost): Promise<void> {
@@ -104,6 +107,7 @@ export class JetStreamAdapter implements Adapter {
     this.#streams.declare(streams)
     if (this.#connection.host.strict) await assertStrict(this.#connection, this.#streams, this.#options)
     await this.#delayed.watch(streams)
+    for (const { name } of streams) this.#advisories.watch(name)
     return report
   }
 

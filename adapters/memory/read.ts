@@ -1,5 +1,6 @@
 /** Reads a stream's history, and goes on with what comes when asked to. */
 import type { ReadQuery } from '../../src/adapter.js'
+import { Bell } from '../../src/bell.js'
 import type { Clock } from '../../src/clock.js'
 import type { StoredMessage } from '../../src/message.js'
 import type { ResolvedConsumer } from '../../src/topology.js'
@@ -36,24 +37,4 @@ export async function* readStream(
 function asConsumer(query: ReadQuery): ResolvedConsumer {
   const { stream, filters, from } = query
   return { name: '', stream, filters, from, ackWaitMs: 0, maxInFlight: 0, replay: 'instant', order: 'none' }
-}
-
-/** Wakes one waiter; a ring that nobody waits for is remembered. */
-class Bell {
-  #rung = false
-  #waiter: (() => void) | undefined
-
-  ring(): void {
-    this.#rung = true
-    this.#waiter?.()
-  }
-
-  async heard(): Promise<void> {
-    if (!this.#rung)
-      await new Promise<void>((resolve) => {
-        this.#waiter = resolve
-      })
-    this.#waiter = undefined
-    this.#rung = false
-  }
 }

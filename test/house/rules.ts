@@ -17,6 +17,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
 const FOR_ADAPTERS = new Set(
   [
     'adapter',
+    'bell',
     'clock',
     'codec',
     'deadlines',

@@ -125,9 +125,9 @@ export class Pull {
     return subscription
   }
 
-  /** Requests cost a server more than messages do, so a new one waits until the open ones are half filled. */
+  /** Requests cost a server more than messages do, so a new one is worth a quarter of the open ones. Half of them was a tenth slower. */
   #ask(): void {
-    if (this.#isPaused || this.#isAsking || this.#credit === 0 || this.#credit < this.#open) return
+    if (this.#isPaused || this.#isAsking || this.#credit === 0 || this.#credit * 4 < this.#open) return
     if (this.#retry !== undefined || !this.#connection.isConnected) return
     this.#isAsking = true
     // Grants of one turn of the event loop become one request.
@@ -180,25 +180,29 @@ export class Pull {
       this.#idleReason = ''
       return
     }
-    this.#ended(message.subject, status)
+    const gotSomething = this.#ended(message.subject, status)
     // 404 and 408 end a request that found nothing; nothing is wrong.
     if (status.code === 404 || status.code === 408) {
       this.#idleReason = ''
       return this.#ask()
     }
-    // So does a request that reached its bytes.
-    if (/maxbytes|batch completed/i.test(status.text)) return this.#ask()
+    // So does a request that reached its bytes; one that got nothing has met a message that is larger than all it allows.
+    if (/maxbytes|batch completed/i.test(status.text) && gotSomething) return this.#ask()
     this.#idleReason = `${status.code} ${status.text}`
     this.#askLater()
     this.#listener.onDoubt(this.#idleReason)
   }
 
-  /** What the request had left becomes credit again. A refusal does not say how much: it is in the reply subject. */
-  #ended(reply: string, { pending }: Status): void {
+  /**
+   * What the request had left becomes credit again. A refusal does not say how much: it is in the reply subject.
+   * @returns whether it got anything
+   */
+  #ended(reply: string, { pending }: Status): boolean {
     const batch = Number(reply.slice(this.#inbox.length + 1).split('.')[0])
     const left = Math.min(pending ?? batch, this.#open)
     this.#open -= left
     this.#credit += left
+    return pending !== undefined && pending < batch
   }
 
   /** A forbidden request is not answered; permission may be given later (JS-F6). */

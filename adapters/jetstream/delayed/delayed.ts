@@ -15,12 +15,13 @@ import { patiently } from '../connect/patience.js'
 import { clientFailure, failure, isMissing, noStream, refusalOf, SERVER } from '../failure.js'
 import { delayedSubject, STATE_STREAM } from '../names.js'
 import type { Streams } from '../provision/streams.js'
+import { tooLarge } from '../publish/message-size.js'
 import type { Publisher } from '../publish/publisher.js'
 import { Routes, type Target } from '../publish/routes.js'
 import { getMessage } from '../read/message-get.js'
 import type { HeaderBlock } from '../wire.js'
 import { Mover, moverName } from './mover.js'
-import { isSameContent, parkingHeaders, parkingSubject, tooLarge } from './parked.js'
+import { isSameContent, parkingHeaders, parkingSubject } from './parked.js'
 
 const WATCH_MS = 5000
 /** Before a message whose parking is in doubt is parked again. */

@@ -9,18 +9,8 @@
  * An id is parked once: the subject is made of it, and the server is told that it must be empty.
  */
 import { createHash } from 'node:crypto'
-import type { BusError } from '../../../src/errors.js'
-import {
-  CONTENT_HEADER,
-  type Headers,
-  messageBytes,
-  type Outgoing,
-  type StoredMessage,
-  withHeaders,
-} from '../../../src/message.js'
-import { failure } from '../failure.js'
+import { CONTENT_HEADER, type Headers, type Outgoing, type StoredMessage, withHeaders } from '../../../src/message.js'
 import { delayedSubject, STATE_STREAM } from '../names.js'
-import type { Target } from '../publish/routes.js'
 import { type HeaderBlock, headerBlock } from '../wire.js'
 
 const SUBJECT = 'Busbar-Subject'
@@ -29,8 +19,6 @@ const DEDUP_ID = 'Busbar-Dedup-Id'
 /** To the server: the subject must be empty. It is stored like any other header. */
 const EMPTY = 'Nats-Expected-Last-Subject-Sequence'
 const OWN: ReadonlySet<string> = new Set([SUBJECT, DUE, DEDUP_ID, EMPTY])
-/** A server stores no larger header block. */
-const MAX_BLOCK_BYTES = 65_535
 
 /** Where a message is parked: the same for every message of its dedup id. */
 export function parkingSubject(stream: string, { dedupId }: Outgoing): string {
@@ -66,24 +54,6 @@ export function isSameContent(message: Outgoing, parked: StoredMessage): boolean
     parked.headers[CONTENT_HEADER] === message.headers[CONTENT_HEADER] &&
     Buffer.compare(parked.payload, message.payload) === 0
   )
-}
-
-/** What its stream would refuse when it is due is refused now (JS-P6). @param mostBytes what the server takes of one message */
-export function tooLarge(
-  message: Outgoing,
-  headers: HeaderBlock,
-  target: Target,
-  mostBytes: number,
-): BusError | undefined {
-  const bytes = messageBytes(message)
-  const whole = message.payload.byteLength + headers.byteLength
-  const refused = (problem: string): BusError => failure(`publish to ${message.subject}`, 'BUS_TOO_LARGE', problem)
-  if (bytes > target.maxMessageBytes)
-    return refused(`${bytes} bytes are more than stream ${target.name} takes. Publish less, or raise maxMessageBytes`)
-  if (headers.byteLength > MAX_BLOCK_BYTES)
-    return refused(`its headers take more than the ${MAX_BLOCK_BYTES} bytes that a server stores. Send less in headers`)
-  if (whole <= mostBytes) return undefined
-  return refused(`${whole} bytes with headers are more than the server takes. Publish less, or raise its max_payload`)
 }
 
 function withoutOwn(headers: Headers): Headers {

@@ -2,11 +2,12 @@
  * A stream's messages, one question for each, for streams whose retention depends on consumers: a work queue lets nobody read beside its
  * workers, and an interest stream would keep messages for a reader as it does for a consumer. Slow, and it leaves no trace.
  */
+
+import { Bell } from '../../../src/bell.js'
 import type { StoredMessage } from '../../../src/message.js'
 import type { ResolvedStart } from '../../../src/topology.js'
 import type { Connection } from '../connect/connection.js'
 import { patiently } from '../connect/patience.js'
-import { Bell } from './bell.js'
 import { getMessage } from './message-get.js'
 import type { Source, SourceDefinition, StreamFacts } from './source.js'
 

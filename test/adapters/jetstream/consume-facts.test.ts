@@ -1,6 +1,7 @@
 /** What a JetStream server and its client do with deliveries, and that the adapter survives it. Titles begin with the fact's code. */
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { jetstream } from '@nats-io/jetstream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { notBefore, nth, pass, range, until } from '../../../testing/suite/expect.js'
 import { codeOfAsync } from '../../code-of.js'
@@ -79,6 +80,19 @@ describe.each(['2.15', '2.10'] as const)('deliveries, server %s', (version) => {
       await port.jsm.consumers.delete(port.stream, 'worker')
       await port.foreignConsumer({ max_deliver: 3 })
       expect(await codeOfAsync(() => port.attach(1))).toBe('BUS_CONFLICT')
+    })
+
+    it('JS-S6: a consumer of somebody else that has used up its deliveries is told of in the log', async () => {
+      const lines: string[] = []
+      const logger = { log: (_: string, message: string) => void lines.push(message) }
+      await using port = await Port.open(server, {}, {}, logger)
+      await port.foreignConsumer({ durable_name: 'stranger', max_deliver: 1, ack_wait: 50_000_000 })
+      await port.publish('a')
+      const consumer = await jetstream(port.raw).consumers.get(port.stream, 'stranger')
+      await consumer.next({ expires: 1000 })
+      const again = consumer.next({ expires: 1000 })
+      await until(() => lines.some((line) => line.includes('used up its deliveries')), 'the hint')
+      await again
     })
 
     it('JS-S9: a delivery that its process never answered counts as an attempt', async () => {

@@ -5,7 +5,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { type JetStreamOptions, jetstream } from '../../../adapters/jetstream/index.js'
 import type { Adapter, Feed, PublishOutcome } from '../../../src/adapter.js'
 import { systemClock } from '../../../src/clock.js'
-import { silentLogger } from '../../../src/logger.js'
+import { type Logger, silentLogger } from '../../../src/logger.js'
 import { NO_HEADERS, type Outgoing } from '../../../src/message.js'
 import {
   type ConsumerSettings,
@@ -37,9 +37,10 @@ export class Port implements AsyncDisposable {
     server: NatsServer,
     options: JetStreamOptions = {},
     changes: Partial<StreamDefinition> = {},
+    logger: Logger = silentLogger,
   ): Promise<Port> {
     const raw = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
-    const adapter = await openAdapter(server, options)
+    const adapter = await openAdapter(server, options, logger)
     const port = new Port(server, adapter, raw, await jetstreamManager(raw, { timeout: 1000 }))
     await port.provision(adapter, changes)
     return port
@@ -116,8 +117,12 @@ export class Port implements AsyncDisposable {
   }
 }
 
-async function openAdapter(server: NatsServer, options: JetStreamOptions): Promise<Adapter> {
+async function openAdapter(
+  server: NatsServer,
+  options: JetStreamOptions,
+  logger: Logger = silentLogger,
+): Promise<Adapter> {
   const adapter = jetstream({ servers: server.url, ...options })
-  await adapter.open({ clock: systemClock, logger: silentLogger, random: Math.random, strict: false })
+  await adapter.open({ clock: systemClock, logger, random: Math.random, strict: false })
   return adapter
 }
