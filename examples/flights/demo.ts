@@ -23,6 +23,7 @@ export interface DemoOptions {
 
 const STATUS_EVERY_MS = 100
 const PATIENCE_MS = 60_000
+const HEAR_WITHIN_MS = 2000
 
 /** @returns the exit code: 0 every figure is right, 1 one is not, 130 interrupted */
 export async function runDemo({ bus, flights, expected, signal, output, order = 'key' }: DemoOptions): Promise<number> {
@@ -80,15 +81,32 @@ function counts(pool: Pool) {
   return { handled, retried, dead }
 }
 
-/** What the bus says it still keeps for each consumer, next to what each consumer says it has settled. */
+/**
+ * What the bus says it still keeps for each consumer, next to what each consumer says it has settled. A server needs a moment to hear the
+ * last acknowledgements, so it is asked again until the two agree, or the time is up.
+ */
 async function interrupted(
   bus: MessageBus,
   published: number,
   pools: readonly Pool[],
   stops: readonly StopReport[],
 ): Promise<Interrupted> {
+  const giveUpAt = performance.now() + HEAR_WITHIN_MS
+  for (;;) {
+    const rows = await account(bus, pools, stops)
+    const isSettled = rows.every(({ handled, dead, left }) => handled + dead + left === published)
+    if (isSettled || performance.now() > giveUpAt) return { published, rows }
+    await wait(20)
+  }
+}
+
+async function account(
+  bus: MessageBus,
+  pools: readonly Pool[],
+  stops: readonly StopReport[],
+): Promise<Interrupted['rows']> {
   const { consumers } = await bus.inspect()
-  const rows = pools.map((pool, at) => {
+  return pools.map((pool, at) => {
     const kept = consumers.find((consumer) => consumer.name === pool.consumer)
     const { handled, dead } = pool.stats()
     const { finished = 0, released = 0, aborted = 0 } = stops[at] ?? {}
@@ -102,7 +120,6 @@ async function interrupted(
       left: (kept?.pending ?? 0) + (kept?.inFlight ?? 0),
     }
   })
-  return { published, rows }
 }
 
 function status(published: number, total: number, pools: readonly Pool[]): string {
