@@ -132,20 +132,22 @@ describe.each(['2.15', '2.10'] as const)('answers to publishes, server %s', (ver
       expect(await desk.texts()).toEqual(['a', 'b'])
     })
 
-    it('JS-P4: a publish ends within its time limit when the server stands still', async () => {
+    it('JS-P4: a publish ends within its time limit when the server stands still, and tells the truth', async () => {
       await using desk = await Publishing.open(server)
       await server.pause()
-      try {
-        const sent = performance.now()
-        const earlier = [desk.one('a', {}, 300), desk.one('b', {}, 900)]
-        expect(endOf(await nth(earlier, 0))).toBe('unknown BUS_TIMEOUT')
-        // It waits behind the other one, so it was never sent.
-        expect(endOf(await desk.one('c', {}, 200))).toBe('rejected BUS_UNAVAILABLE')
-        expect(endOf(await nth(earlier, 1))).toBe('unknown BUS_TIMEOUT')
-        expect(performance.now() - sent).toBeLessThan(1800)
-      } finally {
-        server.resume()
-      }
+      const sent = performance.now()
+      const earlier = [desk.one('a', {}, 300), desk.one('b', {}, 900)]
+      expect(endOf(await nth(earlier, 0))).toBe('unknown BUS_TIMEOUT')
+      // As a rule it waits behind the other one and is never sent; a process that was held up itself may have sent it.
+      const last = endOf(await desk.one('c', {}, 200))
+      expect(['rejected BUS_UNAVAILABLE', 'unknown BUS_TIMEOUT']).toContain(last)
+      expect(endOf(await nth(earlier, 1))).toBe('unknown BUS_TIMEOUT')
+      expect(performance.now() - sent).toBeLessThan(10_000)
+      server.resume()
+      expect(endOf(await desk.one('d', {}, 20_000))).toBe('accepted')
+      const texts = await desk.texts()
+      expect(texts.at(-1)).toBe('d')
+      if (last === 'rejected BUS_UNAVAILABLE') expect(texts).not.toContain('c')
     })
   })
 
