@@ -40,21 +40,23 @@ export class BenchStream {
   readonly subject: string
   readonly url: string
   readonly #jsm: JetStreamManager
+  readonly #sync: Sync
 
   /** A new, empty one. */
   static async create(sync: Sync): Promise<BenchStream> {
     const { server, jsm } = await serverWith(sync)
-    const stream = new BenchStream(`orders-${++streams}`, server.url, jsm)
+    const stream = new BenchStream(`orders-${++streams}`, { url: server.url, jsm, sync })
     const bus = await stream.openBus()
     await bus.close()
     return stream
   }
 
-  private constructor(name: string, url: string, jsm: JetStreamManager) {
+  private constructor(name: string, { url, jsm, sync }: { url: string; jsm: JetStreamManager; sync: Sync }) {
     this.definition = { name, subjects: [`${name}.>`] }
     this.subject = `${name}.placed`
     this.url = url
     this.#jsm = jsm
+    this.#sync = sync
   }
 
   get name(): string {
@@ -62,7 +64,9 @@ export class BenchStream {
   }
 
   async openBus(): Promise<MessageBus> {
-    const bus = createBus({ adapter: jetstream({ servers: this.url }), streams: [this.definition] })
+    // As its operator would declare it.
+    const declared = this.#sync === 'always' ? ({ syncInterval: 'always' } as const) : {}
+    const bus = createBus({ adapter: jetstream({ servers: this.url, ...declared }), streams: [this.definition] })
     await bus.connect()
     return bus
   }

@@ -31,6 +31,8 @@ export const SERVER = {
   duplicateInProcess: 10158,
   wrongLastSequenceUnknown: 10164,
   tooManyRequests: 10167,
+  batchesDisabled: 10174,
+  batchHeaderUnsupported: 10177,
 } as const
 
 interface Meaning {

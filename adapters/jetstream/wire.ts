@@ -7,6 +7,7 @@
  *   Busbar-Id             the id, when `Nats-Msg-Id` does not say it
  *   Busbar-Key            the ordering key
  *   Busbar-Escaped        1: values that are not plain printable text were escaped, `%` among them
+ *   Nats-Batch-Id, -Sequence, -Commit  the place in an atomic batch (ADR 8)
  *
  * Everything else is the publisher's. On a message from elsewhere, reserved headers are data (HDR-5) and the place is the id.
  */
@@ -21,6 +22,11 @@ const STREAM = 'Nats-Expected-Stream'
 const OWN_ID = 'Busbar-Id'
 const KEY = 'Busbar-Key'
 const ESCAPED = 'Busbar-Escaped'
+const BATCH = 'Nats-Batch-Id'
+const BATCH_PLACE = 'Nats-Batch-Sequence'
+const BATCH_COMMIT = 'Nats-Batch-Commit'
+/** What is no header of the publisher's. Servers keep what was said of a batch. */
+const OWN: ReadonlySet<string> = new Set([ID, STREAM, OWN_ID, KEY, ESCAPED, BATCH, BATCH_PLACE, BATCH_COMMIT])
 
 /** In front of the name of a header that must not be sent. */
 const WAS = 'Busbar-Was-'
@@ -29,6 +35,7 @@ const ID_START = `${START}${ID}:`
 const STREAM_START = `\r\n${STREAM}:`
 /** Other clients put one behind the colon; no value of ours begins with it. */
 const SPACE = 0x20
+const LINE_BREAK = '\r\n'
 const BLOCK_END = '\r\n\r\n'
 
 /** Survives every server and client as it is: printable ASCII without `%`, no space at the ends. */
@@ -42,8 +49,8 @@ export const OWN_HEADER_BYTES = 4096
 export class HeaderBlock {
   readonly #bytes: Uint8Array
 
-  constructor(text: string) {
-    this.#bytes = Buffer.from(text)
+  constructor(block: string | Uint8Array) {
+    this.#bytes = typeof block === 'string' ? Buffer.from(block) : block
   }
 
   get byteLength(): number {
@@ -52,6 +59,13 @@ export class HeaderBlock {
 
   encode(): Uint8Array {
     return this.#bytes
+  }
+
+  /** The same message in an atomic batch. @param place from 1 */
+  inBatch(id: string, place: number, isCommit: boolean): HeaderBlock {
+    const open = this.#bytes.subarray(0, -LINE_BREAK.length)
+    const lines = `${BATCH}:${id}\r\n${BATCH_PLACE}:${place}\r\n${isCommit ? `${BATCH_COMMIT}:1\r\n` : ''}`
+    return new HeaderBlock(Buffer.concat([open, Buffer.from(lines + LINE_BREAK)]))
   }
 
   /** As the client's publish options want it. */
@@ -169,7 +183,7 @@ function toEnvelope(found: Record<string, string>): Envelope {
   const key = found[KEY]
   let headers: Record<string, string> | undefined
   for (const name in found) {
-    if (name === ID || name === STREAM || name === OWN_ID || name === KEY || name === ESCAPED) continue
+    if (OWN.has(name)) continue
     headers ??= Object.create(null) as Record<string, string>
     headers[name] = found[name] ?? ''
   }

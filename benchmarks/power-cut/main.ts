@@ -6,7 +6,7 @@ import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { jetstream } from '../../adapters/jetstream/index.js'
 import { createBus } from '../../src/bus.js'
-import { startNats } from '../../test/servers/nats-server.js'
+import { type NatsServer, startNats } from '../../test/servers/nats-server.js'
 import { Disk } from './disk.js'
 
 const LOAD_MS = 4000
@@ -20,9 +20,9 @@ interface Result {
 }
 
 /** Accepts until the time is up; returns the positions. The stream itself has been there for long when the load begins. */
-async function load(url: string, disk: Disk): Promise<number[]> {
+async function load({ url, monitorUrl }: NatsServer, disk: Disk): Promise<number[]> {
   const streams = [{ name: 'cut', subjects: ['cut.>'] }]
-  const bus = createBus({ adapter: jetstream({ servers: url }), streams })
+  const bus = createBus({ adapter: jetstream({ servers: url, monitorUrl }), streams })
   await bus.connect()
   await disk.sync()
   const sequences: number[] = []
@@ -55,7 +55,7 @@ async function measure(syncInterval: string | undefined): Promise<Result> {
   try {
     await disk.prove()
     await server.restart()
-    const accepted = await load(server.url, disk)
+    const accepted = await load(server, disk)
     await disk.cutPower()
     await server.kill()
     await disk.powerOff()

@@ -34,7 +34,10 @@ export interface JetStreamOptions {
   readonly maxPublishing?: number
   /** Payload bytes that may wait to be published, while the connection is down too; more are refused with `BUS_UNAVAILABLE`. Default 64 MiB. */
   readonly maxWaitingBytes?: number
-  /** When the servers write to disk, as their operator declares it: a client can rarely ask for it. Default: unknown (JS-Y1). */
+  /**
+   * When the servers write to disk, as their operator declares it: a client can rarely ask for it. Default: unknown (JS-Y1). Where it is
+   * `'always'`, what waits to be published goes in atomic batches (`docs/adr/0008`).
+   */
   readonly syncInterval?: 'always' | Duration
   /** Base URL of the monitoring endpoint, where `sync_interval` can be observed. */
   readonly monitorUrl?: string

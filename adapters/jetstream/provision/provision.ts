@@ -40,9 +40,11 @@ export type OwnStreamConfig = Pick<
   | 'compression'
 >
 
+/** @param gainsByBatches which streams are to take atomic batches, where the server lets them */
 export async function provisionStreams(
   jsm: JetStreamManager,
   streams: readonly ResolvedStream[],
+  gainsByBatches: (stream: ResolvedStream) => boolean = () => false,
 ): Promise<ProvisionReport> {
   const wanted = streams.map((stream) => toConfig(stream))
   const present = await Promise.all(wanted.map((config) => findStream(jsm, config.name)))
@@ -52,7 +54,8 @@ export async function provisionStreams(
     await assertFree(jsm, config)
   }
   const report = { created: [] as string[], updated: [] as string[], unchanged: [] as string[] }
-  for (const [at, config] of wanted.entries()) report[await bringAbout(jsm, config, present[at])].push(config.name)
+  for (const [at, stream] of streams.entries())
+    report[await bringAbout(jsm, stream, present[at], gainsByBatches(stream))].push(stream.name)
   return report
 }
 
@@ -125,20 +128,28 @@ function orUnlimited(limit: number): number {
 
 async function bringAbout(
   jsm: JetStreamManager,
-  config: OwnStreamConfig,
+  stream: ResolvedStream,
   present: StreamInfo | undefined,
+  isBatching: boolean,
 ): Promise<'created' | 'updated' | 'unchanged'> {
+  const config = toConfig(stream)
+  const wanted = isBatching && mayTakeBatches(present) ? { ...config, allow_atomic: true } : config
   try {
     if (present === undefined) {
-      assertEffective(config, await jsm.streams.add({ ...config, allow_direct: true }))
+      assertEffective(config, await jsm.streams.add({ ...wanted, allow_direct: true }))
       return 'created'
     }
-    if (firstDifference(config, present.config) === undefined) return 'unchanged'
-    assertEffective(config, await jsm.streams.update(config.name, { ...present.config, ...config }))
+    if (firstDifference(wanted, present.config) === undefined) return 'unchanged'
+    assertEffective(config, await jsm.streams.update(config.name, { ...present.config, ...wanted }))
     return 'updated'
   } catch (thrown) {
     throw clientFailure(`provision stream ${config.name}`, thrown)
   }
+}
+
+/** A wish, not a declaration: without it publishing is slower and as safe. Refused beside asynchronous persistence (JS-P7). */
+function mayTakeBatches(present: StreamInfo | undefined): boolean {
+  return present?.config.persist_mode !== 'async'
 }
 
 function assertMutable(wanted: OwnStreamConfig, { config: actual }: StreamInfo): void {

@@ -24,6 +24,8 @@ interface AckBody {
   readonly stream?: unknown
   readonly seq?: unknown
   readonly duplicate?: unknown
+  readonly batch?: unknown
+  readonly count?: unknown
   readonly error?: { readonly err_code?: unknown; readonly description?: unknown }
 }
 
@@ -42,8 +44,17 @@ export class AckReader {
     const { data } = message
     const sequence = this.#plainSequence(data)
     if (sequence > 0) return { kind: 'stored', sequence, duplicate: false }
-    if (data.length === 0) return message.headers?.code === NO_RESPONDERS ? NOBODY : STRANGE
-    return this.#parse(data)
+    return data.length === 0 ? emptyAnswer(message) : this.#judge(parseJson(data))
+  }
+
+  /** The answer to the last message of a batch: proof of the whole batch, or of nothing. Its position is that of the last message. */
+  readBatch(message: Msg, { id, size }: { readonly id: string; readonly size: number }): Answer {
+    const { data } = message
+    if (data.length === 0) return emptyAnswer(message)
+    const body = parseJson(data)
+    const answer = this.#judge(body)
+    if (answer.kind !== 'stored') return answer
+    return body?.batch === id && body.count === size && answer.sequence >= size ? answer : STRANGE
   }
 
   /** The position in `{"stream":"X","seq":123}`, the common case, at a tenth of the cost of parsing JSON. 0: it reads otherwise. */
@@ -61,8 +72,7 @@ export class AckReader {
     return Number.isSafeInteger(sequence) ? sequence : 0
   }
 
-  #parse(data: Uint8Array): Answer {
-    const body = parseJson(data)
+  #judge(body: AckBody | undefined): Answer {
     if (body === undefined) return STRANGE
     const { err_code: errorCode, description } = body.error ?? {}
     if (typeof errorCode === 'number') return { kind: 'refused', errorCode, description: String(description) }
@@ -70,6 +80,10 @@ export class AckReader {
     const isProof = stream === this.#stream && typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0
     return isProof ? { kind: 'stored', sequence: seq, duplicate: body.duplicate === true } : STRANGE
   }
+}
+
+function emptyAnswer({ headers }: Msg): Answer {
+  return headers?.code === NO_RESPONDERS ? NOBODY : STRANGE
 }
 
 function parseJson(data: Uint8Array): AckBody | undefined {

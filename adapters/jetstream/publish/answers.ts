@@ -7,6 +7,7 @@ import type { Timer } from '../../../src/clock.js'
 import type { BusError } from '../../../src/errors.js'
 import type { Connection } from '../connect/connection.js'
 import { clientFailure, failure } from '../failure.js'
+import type { Batch } from './batches.js'
 import { type Call, type Cargo, Flight } from './flight.js'
 import { FlightTable } from './flight-table.js'
 
@@ -16,6 +17,8 @@ const NEVER = Number.POSITIVE_INFINITY
 
 export interface Hearing {
   onAnswer(flight: Flight, message: Msg): void
+  /** @param id of a batch, or of nothing that is still awaited */
+  onBatchAnswer(id: string, message: Msg): void
   /** Answers cannot come any more: the server forbids the subscription. */
   onDeaf(error: BusError): void
   /** @returns when to call again, in monotonic ms */
@@ -82,6 +85,18 @@ export class Answers {
     }
   }
 
+  /** Its flights are sent for the first time. Throws when the client does not take one of them, and then the commit was not sent. */
+  sendBatch(batch: Batch): void {
+    const { nats } = this.#connection
+    for (const flight of batch.flights) this.#flights.add(flight)
+    batch.flights.forEach((flight, at) => {
+      const { subject, payload } = flight.cargo
+      const headers = batch.headers(flight, at).asHeaders()
+      const isCommit = at === batch.size - 1
+      nats.publish(subject, payload, isCommit ? { headers, reply: this.#inbox + batch.id } : { headers })
+    })
+  }
+
   /** Resolves when every flight has ended. */
   idle(): Promise<void> {
     if (this.#underWay === 0) return Promise.resolve()
@@ -106,9 +121,11 @@ export class Answers {
   }
 
   #receive(message: Msg): void {
-    const flight = this.#flights.get(Number(message.subject.slice(this.#inbox.length)))
-    // None: an earlier attempt was answered already.
+    const token = message.subject.slice(this.#inbox.length)
+    const flight = this.#flights.get(Number(token))
+    // None: an earlier attempt was answered already, or it is a batch.
     if (flight !== undefined) this.#hearing.onAnswer(flight, message)
+    else this.#hearing.onBatchAnswer(token, message)
   }
 
   /** The next publish tries to subscribe again. */

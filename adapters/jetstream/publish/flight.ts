@@ -46,6 +46,8 @@ export interface Cargo {
   readonly message: Outgoing | undefined
   /** How long the stream recognises a repetition, in ms; 0 when it does not, so that it must not be repeated once it may be stored. */
   readonly rememberedMs: number
+  /** It may go in an atomic batch: its stream recognises it, and nobody else can have sent it. */
+  readonly mayBatch: boolean
 }
 
 export class Flight {
@@ -57,6 +59,8 @@ export class Flight {
   attempts = 0
   /** An attempt may have been stored: its answer was lost, or proved nothing. */
   isInDoubt = false
+  /** Until it was sent once. */
+  mayBatch: boolean
   /** Monotonic ms at which somebody has to look after it: its attempt is overdue, or its time is up. */
   dueAt: number
   /** Where it is, and its neighbours there. Owned by the queue. */
@@ -73,6 +77,7 @@ export class Flight {
     this.cargo = cargo
     this.call = call
     this.bytes = cargo.payload.byteLength + cargo.headers.byteLength
+    this.mayBatch = cargo.mayBatch
     this.dueAt = call.expiresAt
     this.#at = at
     this.#onEnd = onEnd
@@ -145,6 +150,20 @@ export class FlightQueue {
 
   get first(): Flight | undefined {
     return this.#first
+  }
+
+  /** What somebody has to look after now. */
+  due(now: number): Flight[] {
+    const found: Flight[] = []
+    for (const flight of this) if (flight.dueAt <= now) found.push(flight)
+    return found
+  }
+
+  /** When somebody has to look after the first of them, in monotonic ms. */
+  earliest(): number {
+    let earliest = Number.POSITIVE_INFINITY
+    for (const flight of this) earliest = Math.min(earliest, flight.dueAt)
+    return earliest
   }
 
   /** Oldest first. Nothing may be added or removed meanwhile. */

@@ -22,20 +22,20 @@ import type { Streams } from '../provision/streams.js'
 import { type HeaderBlock, headerBlock } from '../wire.js'
 import type { Answer } from './ack.js'
 import { Answers } from './answers.js'
+import { batchesPay, LEAST_IN_BATCH } from './batches.js'
+import type { Dispatch } from './dispatch.js'
 import { Call, type Cargo, type Flight } from './flight.js'
 import { isSameMessage } from './id-conflict.js'
 import { tooLarge } from './message-size.js'
 import { Routes, type Target } from './routes.js'
-import { type Dispatch, NOBODY, StreamWriter, what } from './stream-writer.js'
+import { NOBODY, type Refusal, setbackOf } from './setback.js'
+import { StreamWriter, what } from './stream-writer.js'
 
 const DEFAULT_WINDOW = 1024
 const DEFAULT_WAITING_BYTES = 64 * 1024 * 1024
 /** What a server takes for a stream that does not say how long it remembers ids (JS-D5). */
 const DEFAULT_REMEMBERED_MS = 120_000
 const DEDUP_LINE = '\r\nNats-Msg-Id:'
-
-/** The server did not store it, and may do so soon. */
-const PASSING: ReadonlySet<number> = new Set([SERVER.clusterNotAvailable, SERVER.tooManyRequests])
 
 export interface PubAck {
   readonly stream: string
@@ -47,7 +47,8 @@ export class Publisher {
   readonly #connection: Connection
   readonly #routes: Routes
   readonly #answers: Answers
-  readonly #dispatch: Dispatch
+  readonly #options: JetStreamOptions
+  readonly #dispatch: Dispatch & { isBatching: boolean }
   readonly #writers = new Map<string, StreamWriter>()
   /** Streams about which the server is being asked. */
   readonly #asking = new Set<StreamWriter>()
@@ -55,15 +56,13 @@ export class Publisher {
   #maxPayload = 0
   #isClosed = false
 
-  constructor(
-    connection: Connection,
-    streams: Streams,
-    options: Pick<JetStreamOptions, 'maxPublishing' | 'maxWaitingBytes'>,
-  ) {
+  constructor(connection: Connection, streams: Streams, options: JetStreamOptions) {
     this.#connection = connection
+    this.#options = options
     this.#routes = new Routes(connection, streams)
     this.#answers = new Answers(connection, {
       onAnswer: (flight, message) => this.#answered(flight, message),
+      onBatchAnswer: (id, message) => this.#batchAnswered(id, message),
       onDeaf: (error) => this.#deaf(error),
       onTime: (now) => Math.min(...[...this.#writers.values()].map((writer) => writer.sweep(now))),
     })
@@ -72,20 +71,37 @@ export class Publisher {
         return connection.isConnected
       },
       window: options.maxPublishing ?? DEFAULT_WINDOW,
+      isBatching: false,
       waitingBytes: 0,
       maxWaitingBytes: options.maxWaitingBytes ?? DEFAULT_WAITING_BYTES,
       now: () => connection.host.clock.monotonic(),
+      defer: (callback) => connection.host.clock.defer(callback),
       send: (flight) => this.#answers.send(flight),
+      sendBatch: (batch) => this.#answers.sendBatch(batch),
       wakeAt: (at) => this.#answers.wakeAt(at),
       onStreamInDoubt: (writer, flight) => void this.#askWhatIsMissing(writer, flight),
     }
     this.#stops = [
-      connection.onConnected(() => this.#each((writer) => writer.pump(this.#dispatch.now()))),
-      connection.onLost(() => this.#each((writer) => writer.lost())),
+      connection.onConnected(() => this.#connected()),
+      connection.onLost(() => this.#lost()),
       connection.onDenied((subject, operation, error) => {
         if (operation === 'publish') this.#each((writer) => writer.denied(subject, error))
       }),
     ]
+  }
+
+  /** Finds out whether batches pay. By itself for each later connection: its server may sync otherwise, or be older. */
+  async learn(): Promise<void> {
+    const connection = this.#connection
+    if (this.#dispatch.window < LEAST_IN_BATCH || !connection.isConnected) return
+    const { server_id: asked } = connection.server
+    const pays = await batchesPay(connection, this.#options).catch(() => false)
+    if (connection.isConnected && connection.server.server_id === asked) this.#dispatch.isBatching = pays
+  }
+
+  /** Whether a stream should take atomic batches. With several replicas its leader syncs for many publishes at once as it is. */
+  gainsByBatches({ storage, replicas }: Pick<Target, 'storage' | 'replicas'>): boolean {
+    return this.#dispatch.isBatching && storage === 'file' && replicas === 1
   }
 
   /**
@@ -121,7 +137,7 @@ export class Publisher {
     const now = this.#dispatch.now()
     const call = new Call(1, timeoutMs, now)
     const rememberedMs = Buffer.from(headers.encode()).includes(DEDUP_LINE) ? DEFAULT_REMEMBERED_MS : 0
-    const cargo = { stream, subject, headers, payload, message: undefined, rememberedMs }
+    const cargo = { stream, subject, headers, payload, message: undefined, rememberedMs, mayBatch: false }
     this.#send(cargo, call, 0, now)
     const [outcome] = await call.done
     return outcome ?? { status: 'unknown', error: closed(cargo) }
@@ -152,6 +168,16 @@ export class Publisher {
     if (this.#isClosed) throw new BusError('BUS_CLOSED', '[nats] the adapter is not open')
     this.#maxPayload = this.#connection.server.max_payload
     this.#answers.listen()
+  }
+
+  #connected(): void {
+    void this.learn()
+    this.#each((writer) => writer.pump(this.#dispatch.now()))
+  }
+
+  #lost(): void {
+    this.#dispatch.isBatching = false
+    this.#each((writer) => writer.lost())
   }
 
   /** Undefined when the server has to be asked for one of them. */
@@ -202,7 +228,8 @@ export class Publisher {
     const refused = tooLarge(message, headers, target, this.#maxPayload)
     if (refused !== undefined) return refused
     const rememberedMs = Math.min(dedupWindowMs, maxAgeMs)
-    this.#send({ stream, subject, headers, payload, message, rememberedMs }, call, at, now)
+    const mayBatch = this.gainsByBatches(target) && message.isFresh && rememberedMs > 0
+    this.#send({ stream, subject, headers, payload, message, rememberedMs, mayBatch }, call, at, now)
     return undefined
   }
 
@@ -236,11 +263,15 @@ export class Publisher {
     }
   }
 
+  #batchAnswered(id: string, message: Msg): void {
+    for (const writer of this.#writers.values()) if (writer.batchAnswered(id, message)) return
+  }
+
   #stored(flight: Flight, writer: StreamWriter, answer: Answer & { readonly kind: 'stored' }): void {
     writer.settled(flight)
     const { message } = flight.cargo
     if (!answer.duplicate || message === undefined) flight.accept(answer.sequence, answer.duplicate)
-    else if (message.isFresh) flight.accept(answer.sequence, flight.attempts === 1)
+    else if (message.isFresh) flight.accept(answer.sequence, !flight.isInDoubt)
     else void this.#compare(flight, message, answer.sequence)
   }
 
@@ -278,11 +309,10 @@ export class Publisher {
     }
   }
 
-  #refused(flight: Flight, writer: StreamWriter, answer: Answer & { readonly kind: 'refused' }): void {
+  #refused(flight: Flight, writer: StreamWriter, answer: Refusal): void {
+    const setback = setbackOf(answer)
+    if (setback !== undefined) return writer.comeBack(flight, setback)
     const { errorCode, description } = answer
-    const isInDoubt = errorCode === SERVER.duplicateInProcess || isStoreFault(answer)
-    if (isInDoubt || PASSING.has(errorCode))
-      return writer.comeBack(flight, { trouble: description, isInDoubt, isStreamInDoubt: false })
     if (errorCode === SERVER.expectedStreamMismatch) this.#routes.forget(writer.stream)
     writer.settled(flight)
     flight.refuse(serverFailure(what(flight), errorCode, description))
@@ -291,17 +321,6 @@ export class Publisher {
   #deaf(error: BusError): void {
     this.#each((writer) => writer.close(() => error))
   }
-}
-
-/** A full stream and a store that failed have one code; a failed store may have kept some of it. */
-function isStoreFault({
-  errorCode,
-  description,
-}: {
-  readonly errorCode: number
-  readonly description: string
-}): boolean {
-  return errorCode === SERVER.streamFull && !/^maximum .*exceeded/.test(description)
 }
 
 function unanswered({ subject }: Outgoing, { timeoutMs }: Call): BusError {

@@ -14,7 +14,10 @@ const MAX_ASKED = 1000
 const NS_PER_MS = 1_000_000
 
 /** What a publisher needs to know of a stream. */
-export type Target = Pick<ResolvedStream, 'name' | 'maxMessageBytes' | 'dedupWindowMs' | 'maxAgeMs'>
+export type Target = Pick<
+  ResolvedStream,
+  'name' | 'maxMessageBytes' | 'dedupWindowMs' | 'maxAgeMs' | 'storage' | 'replicas'
+>
 
 export class Routes {
   readonly #connection: Connection
@@ -72,12 +75,14 @@ export class Routes {
     if (name === undefined) return undefined
     const found = await findStream(jsm, name)
     if (found === undefined) return undefined
-    const { max_msg_size, max_age, duplicate_window } = found.config
+    const { max_msg_size, max_age, duplicate_window, storage, num_replicas: replicas } = found.config
     const target = {
       name,
       maxMessageBytes: max_msg_size > 0 ? max_msg_size : Number.POSITIVE_INFINITY,
       dedupWindowMs: duplicate_window / NS_PER_MS,
       maxAgeMs: max_age > 0 ? max_age / NS_PER_MS : Number.POSITIVE_INFINITY,
+      storage,
+      replicas,
     }
     this.#remember(subject, target)
     return target

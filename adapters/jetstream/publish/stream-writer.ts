@@ -9,11 +9,18 @@
  *      +------------------------------------- it is answered ----------------------------------+
  *
  * While the link is down everything waits here, bounded, instead of in the client's unbounded buffer (JS-R3).
+ *
+ * Where batches pay, and the stream flows, what waits goes as one (`batches.ts`), and while a batch is out, nothing else is: so a batch that
+ * fails is overtaken by nothing.
  */
+import type { Msg } from '@nats-io/transport-node'
 import type { BusError } from '../../../src/errors.js'
 import { clientFailure, failure } from '../failure.js'
 import { AckReader } from './ack.js'
+import { Batch, dissolutionOf, headOf, LEAST_IN_BATCH, MOST_IN_BATCH } from './batches.js'
+import type { Dispatch } from './dispatch.js'
 import { type Flight, FlightQueue } from './flight.js'
+import { LOST, type Setback, SILENCE } from './setback.js'
 
 /** Bytes sent and not acknowledged; one message goes whatever its size. */
 const WINDOW_BYTES = 16 * 1024 * 1024
@@ -23,48 +30,17 @@ const LONGEST_PAUSE_MS = 500
 
 const NEVER = Number.POSITIVE_INFINITY
 
-/** Why a flight comes back. */
-export interface Setback {
-  readonly trouble: string
-  /** The attempt may have been stored all the same. */
-  readonly isInDoubt: boolean
-  /** No word of the stream: it may not be there. */
-  readonly isStreamInDoubt: boolean
-}
-
-/** Status 503: surely not stored (JS-P3). */
-export const NOBODY: Setback = {
-  trouble: 'nobody takes it, the stream may be without a leader',
-  isInDoubt: false,
-  isStreamInDoubt: true,
-}
-const SILENCE: Setback = { trouble: 'the server did not answer', isInDoubt: true, isStreamInDoubt: true }
-const LOST: Setback = { trouble: 'the connection was lost', isInDoubt: true, isStreamInDoubt: false }
-
-/** The way to the server, shared by all writers. */
-export interface Dispatch {
-  readonly isUp: boolean
-  /** Flights of one stream that may be out at a time. */
-  readonly window: number
-  /** Bytes that wait, of all streams together. */
-  waitingBytes: number
-  readonly maxWaitingBytes: number
-  /** Monotonic ms. */
-  now(): number
-  /** Throws when the client does not take it. */
-  send(flight: Flight): void
-  /** Has every writer swept at that time, or before. */
-  wakeAt(at: number): void
-  /** A flight came back without a word of its stream. */
-  onStreamInDoubt(writer: StreamWriter, flight: Flight): void
-}
-
 export class StreamWriter {
   readonly stream: string
   readonly reader: AckReader
   readonly #dispatch: Dispatch
   readonly #sent = new FlightQueue()
   readonly #waiting = new FlightQueue()
+  /** While one is out, it is all that is out; those of its flights that ended early are still in it. */
+  #batch: Batch | undefined
+  /** Until the link is a new one. */
+  #isBatchRefused = false
+  #isPumpDue = false
   #isHeld = false
   #probe: Flight | undefined
   #pauseMs = 0
@@ -81,12 +57,14 @@ export class StreamWriter {
 
   /** Sends it, or lets it wait for its turn. */
   add(flight: Flight, now: number): void {
-    if (this.#waiting.size === 0 && this.#isClear(now)) return this.#send(flight, now)
-    const { waitingBytes, maxWaitingBytes } = this.#dispatch
-    if (waitingBytes + flight.bytes > maxWaitingBytes)
-      return flight.refuse(this.#failure(flight, 'BUS_UNAVAILABLE', `${this.#reason()}, and ${tooMuch(waitingBytes)}`))
+    if (this.#waiting.size === 0 && this.#isClear(now) && !this.#mayGather(flight)) return this.#send(flight, now)
+    if (!this.#hasRoom(flight)) {
+      const problem = `${this.#reason()}, and ${tooMuch(this.#dispatch.waitingBytes)}`
+      return flight.refuse(this.#failure(flight, 'BUS_UNAVAILABLE', problem))
+    }
     this.#wait(flight)
-    if (this.#isHeld && this.#isClear(now)) this.pump(now)
+    if (!this.#isHeld) this.#pumpSoon()
+    else if (this.#isClear(now)) this.pump(now)
   }
 
   /** It has been answered for good: it leaves, and others follow. */
@@ -97,7 +75,21 @@ export class StreamWriter {
       this.#isHeld = false
     }
     if (this.#denials.size > 0) this.#endDenied(flight.cargo.subject)
-    if (this.#waiting.size > 0) this.pump(this.#dispatch.now())
+    if (this.#waiting.size > 0 && !this.#pumpSoon()) this.pump(this.#dispatch.now())
+  }
+
+  /** @returns false when it is no batch of this writer, or none that is still out */
+  batchAnswered(id: string, message: Msg): boolean {
+    const batch = this.#batch
+    if (batch?.id !== id) return false
+    const answer = this.reader.readBatch(message, batch)
+    if (answer.kind === 'stored') this.#batchStored(batch, answer.sequence)
+    else {
+      const { setback, isForGood } = dissolutionOf(answer)
+      this.#isBatchRefused ||= isForGood
+      this.#recall(setback)
+    }
+    return true
   }
 
   /**
@@ -126,13 +118,20 @@ export class StreamWriter {
 
   /** The link is lost: what was out cannot be answered any more. */
   lost(): void {
-    for (const flight of [...this.#sent]) this.comeBack(flight, LOST)
+    this.#isBatchRefused = false
+    this.#recall(LOST)
   }
 
   /** Sends what may go. */
   pump(now: number): void {
     while (this.#waiting.first !== undefined && this.#isClear(now)) {
       const flight = this.#waiting.first
+      if (this.#mayGroup(flight) && this.#isBatchReady()) {
+        // Each would follow alone as soon as it comes, and never would enough of them wait.
+        if (this.#sent.size > 0) return
+        this.#sendBatch(now)
+        continue
+      }
       this.#leave(flight)
       this.#send(flight, now)
     }
@@ -140,14 +139,18 @@ export class StreamWriter {
 
   /** Ends what ran out of time, takes back what was not answered. @returns when to come again, in monotonic ms */
   sweep(now: number): number {
-    for (const flight of due(this.#waiting, now)) this.#expire(flight)
-    for (const flight of due(this.#sent, now)) {
+    let isBatchOverdue = false
+    for (const flight of this.#waiting.due(now)) this.#expire(flight)
+    for (const flight of this.#sent.due(now)) {
       if (now >= flight.call.expiresAt) this.#expire(flight)
-      else this.comeBack(flight, SILENCE)
+      else if (this.#batch === undefined) this.comeBack(flight, SILENCE)
+      else isBatchOverdue = true
     }
+    if (isBatchOverdue) this.#recall(SILENCE)
+    if (this.#sent.size === 0) this.#batch = undefined
     this.pump(now)
     const resumesAt = this.#isHeld && this.#probe === undefined && this.#waiting.size > 0 ? this.#resumesAt : NEVER
-    const next = Math.min(earliest(this.#waiting), earliest(this.#sent))
+    const next = Math.min(this.#waiting.earliest(), this.#sent.earliest())
     return this.#dispatch.isUp ? Math.min(next, resumesAt) : next
   }
 
@@ -166,6 +169,7 @@ export class StreamWriter {
       this.#leave(flight)
       flight.doubt(why(flight))
     }
+    this.#batch = undefined
   }
 
   #endDenied(subject: string): void {
@@ -178,10 +182,12 @@ export class StreamWriter {
       flight.refuse(clientFailure(what(flight), denial.error))
       this.settled(flight)
     }
+    // A batch that lacks some of its messages cannot be stored.
+    if (flights.length > 0 && this.#batch !== undefined) this.#recall()
   }
 
   #isClear(now: number): boolean {
-    if (!this.#dispatch.isUp) return false
+    if (!this.#dispatch.isUp || this.#batch !== undefined) return false
     if (this.#isHeld) return this.#probe === undefined && now >= this.#resumesAt
     return this.#sent.size < this.#dispatch.window && this.#sent.bytes < WINDOW_BYTES
   }
@@ -200,6 +206,77 @@ export class StreamWriter {
       if (this.#isHeld) this.#probe = undefined
       flight.refuse(clientFailure(what(flight), thrown))
     }
+  }
+
+  #hasRoom(flight: Flight): boolean {
+    return this.#dispatch.waitingBytes + flight.bytes <= this.#dispatch.maxWaitingBytes
+  }
+
+  #mayGroup(flight: Flight): boolean {
+    return this.#dispatch.isBatching && flight.mayBatch && !this.#isHeld && !this.#isBatchRefused
+  }
+
+  /** Whether to see first what else comes in this turn of the event loop. */
+  #mayGather(flight: Flight): boolean {
+    return this.#mayGroup(flight) && this.#hasRoom(flight)
+  }
+
+  /** Whether enough waits, or will when those come again that are out: fewer are faster each alone. */
+  #isBatchReady(): boolean {
+    const missing = LEAST_IN_BATCH - this.#sent.size
+    return headOf(this.#waiting, missing, WINDOW_BYTES).length >= missing
+  }
+
+  /** @returns false when nothing is gained by that */
+  #pumpSoon(): boolean {
+    if (!this.#dispatch.isBatching) return false
+    if (this.#isPumpDue) return true
+    this.#isPumpDue = true
+    this.#dispatch.defer(() => {
+      this.#isPumpDue = false
+      this.pump(this.#dispatch.now())
+    })
+    return true
+  }
+
+  #sendBatch(now: number): void {
+    const most = Math.min(MOST_IN_BATCH, this.#dispatch.window)
+    const batch = new Batch(headOf(this.#waiting, most, WINDOW_BYTES))
+    for (const flight of batch.flights) {
+      this.#leave(flight)
+      flight.mayBatch = false
+      flight.beginAttempt(now)
+      this.#sent.add(flight)
+    }
+    this.#batch = batch
+    try {
+      this.#dispatch.sendBatch(batch)
+      this.#dispatch.wakeAt(this.#sent.earliest())
+    } catch {
+      // Whichever it was, it will be refused when it goes alone.
+      this.#recall()
+    }
+  }
+
+  #batchStored(batch: Batch, last: number): void {
+    this.#batch = undefined
+    batch.flights.forEach((flight, at) => {
+      if (this.#sent.remove(flight)) flight.accept(batch.sequence(at, last), false)
+    })
+    if (this.#waiting.size > 0 && !this.#pumpSoon()) this.pump(this.#dispatch.now())
+  }
+
+  /** All that is out has to go again, the batch's messages each alone. Without a setback: surely not stored, and at once. */
+  #recall(setback?: Setback): void {
+    this.#batch = undefined
+    for (const flight of [...this.#sent].reverse()) {
+      if (setback !== undefined) this.comeBack(flight, setback)
+      else {
+        this.#leave(flight)
+        this.#wait(flight)
+      }
+    }
+    this.pump(this.#dispatch.now())
   }
 
   #wait(flight: Flight): void {
@@ -256,16 +333,4 @@ export function what(flight: Flight): string {
 
 function tooMuch(bytes: number): string {
   return `${bytes} bytes wait already. Publish slower, or raise maxWaitingBytes`
-}
-
-function due(flights: FlightQueue, now: number): Flight[] {
-  const found: Flight[] = []
-  for (const flight of flights) if (flight.dueAt <= now) found.push(flight)
-  return found
-}
-
-function earliest(flights: FlightQueue): number {
-  let earliest = Number.POSITIVE_INFINITY
-  for (const flight of flights) earliest = Math.min(earliest, flight.dueAt)
-  return earliest
 }

@@ -45,6 +45,12 @@ export async function observeSync(connection: Connection, options: JetStreamOpti
   return sync
 }
 
+/** Whether each publish is a sync of its own, as far as the operator helps to know. Never rejects. */
+export async function syncsAlways(connection: Connection, options: JetStreamOptions): Promise<boolean> {
+  const { mode } = options.monitorUrl === undefined ? declared(options) : await observeSync(connection, options)
+  return mode === 'always'
+}
+
 export function describeSync({ mode, intervalMs, source }: SyncMode): string {
   if (mode === 'unknown') return 'sync_interval unknown (give monitorUrl or syncInterval)'
   const what = mode === 'always' ? 'sync_interval always' : `sync_interval ${intervalMs} ms`

@@ -227,7 +227,7 @@ describe.each(['2.15', '2.10'] as const)('answers to publishes, server %s', (ver
       expect(asked.asked).toBe(3)
     })
 
-    it('JS-P5: the outcome is unknown when the stream never knows', async () => {
+    it('JS-P5: JS-D6: the outcome is unknown when the stream never knows', async () => {
       await using desk = await Publishing.open(server, { isMissing: true })
       desk.answer(desk.to('a'), () => inProcess)
       await desk.raw.flush()

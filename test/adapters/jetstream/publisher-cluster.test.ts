@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { nth, pass, range, until } from '../../../testing/suite/expect.js'
 import { type NatsCluster, startNatsCluster } from '../../servers/nats-cluster.js'
 import type { NatsServer } from '../../servers/nats-server.js'
+import { committed, openDesk, sendAll, sequencesOf } from './batching.js'
 import { endOf, Publishing } from './publishing.js'
 
 describe('publishing to a cluster, server 2.15', () => {
@@ -78,5 +79,13 @@ describe('publishing to a cluster, server 2.15', () => {
     expect(outcomes.some((outcome) => outcome.status === 'accepted' && outcome.duplicate)).toBe(false)
     await cluster.leaderOf(desk.stream)
     expect((await desk.jsm.streams.info(desk.stream)).state.messages).toBe(3000)
+  }, 60_000)
+
+  it('a stream of one copy is sent atomic batches, and one of three is not: its leader syncs for many at once', async () => {
+    for (const replicas of [1, 3]) {
+      await using desk = await openDesk(nth(cluster.nodes, 0), { stream: { replicas } })
+      expect(sequencesOf(await sendAll(desk, 50))).toEqual(range(1, 50))
+      expect(committed(desk)).toEqual(replicas === 1 ? [50] : [])
+    }
   }, 60_000)
 })

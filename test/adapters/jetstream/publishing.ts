@@ -62,7 +62,10 @@ export class Publishing implements AsyncDisposable {
     const connection = new Connection({ ...own, servers: proxy.url })
     await connection.open({ clock: systemClock, logger: silentLogger, random: Math.random, strict: false })
     const publishing = new Publishing({ connection, proxy, raw, jsm }, options)
-    if (isMissing !== true) await provisionStreams(jsm, [publishing.#definition(options)])
+    const { publisher } = publishing
+    await publisher.learn()
+    if (isMissing !== true)
+      await provisionStreams(jsm, [publishing.#definition(options)], (stream) => publisher.gainsByBatches(stream))
     return publishing
   }
 

@@ -5,22 +5,24 @@ import { adapterSuite } from '../../../testing/adapter-suite.js'
 import type { VersionLine } from '../../servers/nats-binary.js'
 import { type NatsServer, startNats } from '../../servers/nats-server.js'
 
-export function describeSuite(version: VersionLine): void {
+/** @param sync `always`: the server syncs each publish, and the adapter knows, so that it publishes in batches */
+export function describeSuite(version: VersionLine, sync?: 'always'): void {
+  const syncing = sync === undefined ? {} : { syncInterval: sync }
   let server: NatsServer | undefined
   const running = (): NatsServer => {
     if (server === undefined) throw new Error('the server was not started')
     return server
   }
   beforeAll(async () => {
-    server = await startNats({ version })
+    server = await startNats({ version, ...syncing })
   })
   afterAll(async () => {
     await server?.stop()
   })
   const harness = {
-    name: `nats ${version}`,
+    name: ['nats', version, sync].join(' ').trim(),
     supports: jetstream().supports,
-    connect: () => jetstream({ servers: running().url }),
+    connect: () => jetstream({ servers: running().url, ...syncing }),
     restart: () => running().restart(),
   }
   for (const group of adapterSuite(harness)) {

@@ -25,6 +25,20 @@ describe('a header block', () => {
     )
   })
 
+  it('reads the same in an atomic batch as alone', () => {
+    fc.assert(
+      fc.property(printable, fc.option(printable, { nil: undefined }), fc.dictionary(name, value), (id, key, own) => {
+        const alone = headerBlock({ id, key, headers: checkHeaders(own) }, { stream: 'orders', dedupId: id })
+        for (const isCommit of [false, true]) {
+          const text = Buffer.from(alone.inBatch('B1', 7, isCommit).encode()).toString()
+          expect(text).toContain('\r\nNats-Batch-Id:B1\r\nNats-Batch-Sequence:7\r\n')
+          expect(text.endsWith('\r\nNats-Batch-Commit:1\r\n\r\n')).toBe(isCommit)
+          expect(parseHeaders(text)).toEqual(parseHeaders(Buffer.from(alone.encode()).toString()))
+        }
+      }),
+    )
+  })
+
   it('reads a block that another client has written, with a space behind each colon', () => {
     const text = 'NATS/1.0\r\nNats-Msg-Id: a\r\nNats-Expected-Stream: s\r\n\r\n'
     expect(parseHeaders(text)).toEqual({ id: 'a', key: undefined, headers: {} })
