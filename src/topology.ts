@@ -79,6 +79,12 @@ export interface ConsumerSettings {
   readonly replay?: 'instant' | 'original'
   /** `'key'`: messages of one key are handled one after the other, retries included. Default `'none'`. */
   readonly order?: 'none' | 'key'
+  /**
+   * Only with `order: 'key'`: divides the keys into that many parts, so that several processes share the work of one consumer, each part
+   * being served by one of them at a time. 1 to 64 and at most `maxInFlight`, of which each part has an equal share. Default 1: one
+   * process does all the work. It cannot be changed later, and on NATS the whole stream is sent once for each part (ADR 6).
+   */
+  readonly partitions?: number
 }
 
 export interface ResolvedConsumer {
@@ -91,12 +97,15 @@ export interface ResolvedConsumer {
   readonly maxInFlight: number
   readonly replay: 'instant' | 'original'
   readonly order: 'none' | 'key'
+  /** 1 unless the order is `'key'`; at most `maxInFlight`. */
+  readonly partitions: number
 }
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/
 const DEFAULT_ACK_WAIT = '30s'
 const MIN_ACK_WAIT_MS = 50
 const DEFAULT_MAX_IN_FLIGHT = 10_000
+const MAX_PARTITIONS = 64
 const DEFAULT_MESSAGE_BYTES = 1024 * 1024
 const DEFAULT_DEDUP_WINDOW = '2m'
 
@@ -167,16 +176,26 @@ export function assertDisjoint(stream: ResolvedStream, other: ResolvedStream): v
 export function resolveConsumer(settings: ConsumerSettings, patterns: readonly string[]): ResolvedConsumer {
   const name = checkName('consumer name', settings.name)
   const at = (option: string) => `consumer ${name}: ${option}`
+  const maxInFlight = wholeNumber(at('maxInFlight'), settings.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT, 1, 1_000_000)
+  const order = oneOf(at('order'), settings.order ?? 'none', ['none', 'key'])
   return {
     name,
     stream: checkName(at('stream'), settings.stream),
     filters: checkFilters(name, patterns),
     from: resolveStart(at('from'), settings.from ?? 'all'),
     ackWaitMs: durationMs(at('ackWait'), settings.ackWait ?? DEFAULT_ACK_WAIT, { min: MIN_ACK_WAIT_MS }),
-    maxInFlight: wholeNumber(at('maxInFlight'), settings.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT, 1, 1_000_000),
+    maxInFlight,
     replay: oneOf(at('replay'), settings.replay ?? 'instant', ['instant', 'original']),
-    order: oneOf(at('order'), settings.order ?? 'none', ['none', 'key']),
+    order,
+    partitions: checkPartitions(at('partitions'), settings.partitions ?? 1, order, maxInFlight),
   }
+}
+
+function checkPartitions(at: string, value: unknown, order: 'none' | 'key', maxInFlight: number): number {
+  const partitions = wholeNumber(at, value, 1, MAX_PARTITIONS)
+  if (partitions > 1 && order !== 'key') throw invalid(at, value, "1, or order: 'key'")
+  if (partitions > maxInFlight) throw invalid(at, value, `at most maxInFlight, which is ${maxInFlight}`)
+  return partitions
 }
 
 function checkFilters(consumer: string, patterns: readonly string[]): readonly string[] {

@@ -32,11 +32,9 @@ import type { ResolvedConsumer, ResolvedStream } from '../../src/topology.js'
 import { Connection } from './connect/connection.js'
 import type { JetStreamOptions } from './connect/options.js'
 import { Advisories } from './consume/advisories.js'
-import { ensureConsumer } from './consume/consumers.js'
+import { type Prepared, prepareFeed } from './consume/attach.js'
 import { byFeed } from './consume/delivery.js'
-import { JetStreamFeed } from './consume/feed.js'
-import { Handbacks } from './consume/handbacks.js'
-import { OrderedFeed } from './consume/ordered-feed.js'
+import type { JetStreamFeed } from './consume/feed.js'
 import { Outbound } from './consume/outbound.js'
 import { Presence } from './consume/presence.js'
 import { Delayed } from './delayed/delayed.js'
@@ -49,6 +47,7 @@ import { Publisher } from './publish/publisher.js'
 import { readStream } from './read/read.js'
 import { inspectServer } from './report/inspect.js'
 import { assertStrict } from './report/probe.js'
+import { OWN_HEADER_BYTES } from './wire.js'
 
 /** How long closing waits for the answers to what was published before. */
 const FINISH_MS = 2000
@@ -58,6 +57,7 @@ const supports: Capabilities = {
   survivesRestart: true,
   reconnects: true,
   publishDedup: true,
+  keepsIds: false,
   idConflict: true,
   delayedPublish: true,
   workqueue: true,
@@ -82,7 +82,7 @@ export class JetStreamAdapter implements Adapter {
   readonly #outbound: Outbound
   readonly #presence: Presence
   readonly #advisories: Advisories
-  readonly #feeds = new Map<Feed, JetStreamFeed>()
+  readonly #feeds = new Map<Feed, readonly JetStreamFeed[]>()
   #closing: Promise<void> | undefined
 
   constructor(options: JetStreamOptions = {}) {
@@ -98,12 +98,14 @@ export class JetStreamAdapter implements Adapter {
 
   async open(host: AdapterHost): Promise<void> {
     await this.#connection.open(host)
+    await this.#publisher.learn()
   }
 
   async provision(streams: readonly ResolvedStream[]): Promise<ProvisionReport> {
     const replicas = Math.max(1, ...streams.map((stream) => stream.replicas))
     await ensureInternalStreams(this.#connection, replicas)
-    const report = await provisionStreams(this.#connection.jsm, streams)
+    const gainsByBatches = (stream: ResolvedStream): boolean => this.#publisher.gainsByBatches(stream)
+    const report = await provisionStreams(this.#connection.jsm, streams, gainsByBatches)
     this.#streams.declare(streams)
     if (this.#connection.host.strict) await assertStrict(this.#connection, this.#streams, this.#options)
     await this.#delayed.watch(streams)
@@ -122,31 +124,28 @@ export class JetStreamAdapter implements Adapter {
     return Promise.all(outcomes)
   }
 
+  maxMessageBytes(): number {
+    return (
+      (this.#connection.isConnected ? this.#connection.server.max_payload : Number.POSITIVE_INFINITY) - OWN_HEADER_BYTES
+    )
+  }
+
   async attach(definition: ResolvedConsumer, sink: Sink): Promise<Feed> {
     const connection = this.#connection
-    const { stream, name } = definition
+    const { stream } = definition
     const found = await findStream(connection.jsm, stream)
     if (found === undefined)
       throw failure(`consume ${stream}`, 'BUS_NOT_FOUND', "there is no such stream. Declare it in the bus's streams")
-    const info = await ensureConsumer(connection, definition)
-    const handbacks = new Handbacks(connection, this.#publisher, name)
-    const parts = { connection, outbound: this.#outbound, handbacks, stream: found }
-    const inner = new JetStreamFeed(definition, sink, parts, info)
-    const leave = await this.#presence.announce(stream, name)
-    if (definition.order !== 'key') {
-      await inner.serve()
-      return this.#track(inner, inner, leave)
-    }
-    const ordered = new OrderedFeed(connection, this.#publisher, inner)
-    const feed = this.#track(ordered, inner, leave)
-    await ordered.start()
+    const using = { connection, publisher: this.#publisher, outbound: this.#outbound, presence: this.#presence }
+    const prepared = await prepareFeed(using, definition, sink, found)
+    const feed = this.#track(prepared)
+    await prepared.start()
     return feed
   }
 
-  #track(feed: Feed, inner: JetStreamFeed, leave: () => Promise<void>): Feed {
+  #track({ feed, inner, stop: stopFeed }: Prepared): Feed {
     const stop = async (): Promise<void> => {
-      await feed.stop()
-      await leave()
+      await stopFeed()
       this.#feeds.delete(tracked)
     }
     const tracked: Feed = { grant: (count) => feed.grant(count), pending: () => feed.pending(), stop }
@@ -193,7 +192,7 @@ export class JetStreamAdapter implements Adapter {
       streams: this.#streams,
       delayed: this.#delayed,
       presence: this.#presence,
-      feeds: [...this.#feeds.values()],
+      feeds: [...this.#feeds.values()].flat(),
       options: this.#options,
     })
   }

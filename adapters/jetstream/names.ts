@@ -25,3 +25,20 @@ export const leaseSubject = (stream: string, consumer: string): string => `${ROO
 /** @param feed one feed's id, or `*` for all of the consumer */
 export const feedSubject = (stream: string, consumer: string, feed: string): string =>
   `${ROOT}.feed.${stream}.${consumer}.${feed}`
+
+/** Live only, kept nowhere: a feed ends. @param feed as above */
+export const leftSubject = (stream: string, consumer: string, feed: string): string =>
+  `${ROOT}.left.${stream}.${consumer}.${feed}`
+
+/**
+ * The durable consumer of one partition, at most 72 characters of the 255 that servers allow. Nobody's consumer can have such a name: a
+ * consumer's own has no `~`.
+ */
+export const partName = (consumer: string, index: number, partitions: number): string =>
+  `${consumer}~p${index}of${partitions}`
+
+/** Which consumer a durable one belongs to, and into how many it is divided; 1 when it is the consumer itself. */
+export function familyOf(name: string): { readonly consumer: string; readonly partitions: number } {
+  const [, consumer, partitions] = /^(.+)~p\d+of(\d+)$/.exec(name) ?? []
+  return consumer === undefined ? { consumer: name, partitions: 1 } : { consumer, partitions: Number(partitions) }
+}

@@ -26,6 +26,8 @@ export interface NatsOptions {
   readonly syncInterval?: string
   /** Default 8 MiB. */
   readonly maxPayloadBytes?: number
+  /** No file may grow beyond this, in whole blocks of 512 bytes: writes fail then, as on a full disk. Default: no limit. */
+  readonly maxFileBytes?: number
   readonly tls?: NatsTls
   /** Accounts and users as configuration text, see `auth.ts`; default: anyone may do anything. */
   readonly auth?: { readonly config: string }
@@ -60,7 +62,7 @@ export interface NatsServer {
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>
   /** Kills with -9 what still runs and starts again, on the same ports and data; resolves when clients can connect. */
-  restart(): Promise<void>
+  restart(changes?: Pick<NatsOptions, 'maxFileBytes'>): Promise<void>
   /** Ends with SIGTERM and starts again, on the same ports and data. */
   restartGently(): Promise<void>
   /** SIGSTOP: connections stay open and nothing answers. Resolves when the process stands still. */
@@ -96,6 +98,18 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
 
 function isPortTaken(log: string): boolean {
   return log.includes('address already in use')
+}
+
+/** A limit of the process, which needs no file system of its own and no rights. The shell becomes the server, so its pid is the server's. */
+function withFileLimit(
+  [command = '', ...args]: readonly string[],
+  maxFileBytes = Number.POSITIVE_INFINITY,
+): { command: string; args: readonly string[] } {
+  if (maxFileBytes === Number.POSITIVE_INFINITY) return { command, args }
+  return {
+    command: 'sh',
+    args: ['-c', `ulimit -f ${Math.floor(maxFileBytes / 512)} && exec "$0" "$@"`, command, ...args],
+  }
 }
 
 interface Ports {
@@ -139,8 +153,9 @@ class ThrowAwayNats implements NatsServer {
     await this.#process?.end('SIGKILL')
   }
 
-  async restart(): Promise<void> {
+  async restart(changes: Partial<NatsOptions> = {}): Promise<void> {
     await this.kill()
+    this.#options = { ...this.#options, ...changes }
     await this.#start()
   }
 
@@ -179,7 +194,8 @@ class ThrowAwayNats implements NatsServer {
 
   async #start(): Promise<void> {
     const args = ['--config', await this.#writeConfig(this.#options)]
-    this.#process = await ServerProcess.start({ command: this.#binary, args, folder: this.#folder })
+    const run = withFileLimit([this.#binary, ...args], this.#options.maxFileBytes)
+    this.#process = await ServerProcess.start({ ...run, folder: this.#folder })
     await this.#process.said(/Server is ready/)
   }
 

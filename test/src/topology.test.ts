@@ -156,7 +156,23 @@ describe('a consumer', () => {
       maxInFlight: 10_000,
       replay: 'instant',
       order: 'none',
+      partitions: 1,
     })
+  })
+
+  it('is divided only when it is ordered by key, into 64 parts at most, and no more than it may have in flight', () => {
+    const divide = (settings: Partial<ConsumerSettings>) => resolveConsumer({ ...audit, ...settings }, ['a']).partitions
+    expect(divide({ order: 'key', partitions: 64 })).toBe(64)
+    expect(divide({ order: 'none', partitions: 1 })).toBe(1)
+    for (const settings of [
+      { partitions: 2 },
+      { order: 'none', partitions: 2 },
+      { order: 'key', partitions: 0 },
+      { order: 'key', partitions: 65 },
+      { order: 'key', partitions: 1.5 },
+      { order: 'key', partitions: 3, maxInFlight: 2 },
+    ] as const)
+      expect(codeOf(() => divide(settings))).toBe('BUS_INVALID_OPTION')
   })
 
   const bad: readonly (readonly [string, unknown])[] = [

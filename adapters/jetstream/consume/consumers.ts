@@ -3,9 +3,11 @@
  * A consumer carries its definition as metadata, so that it can be recognised after it had to be made anew at another place (JS-C1).
  */
 import { AckPolicy, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, ReplayPolicy } from '@nats-io/jetstream'
+import type { BusError } from '../../../src/errors.js'
 import { difference, type ResolvedConsumer, type ResolvedStart } from '../../../src/topology.js'
 import type { Connection } from '../connect/connection.js'
 import { clientFailure, failure, isMissing } from '../failure.js'
+import { familyOf } from '../names.js'
 import { findStream } from '../provision/provision.js'
 
 const NS_PER_MS = 1_000_000
@@ -27,12 +29,40 @@ export async function findConsumer(
   }
 }
 
-/** Finds or creates it. Throws `BUS_NOT_FOUND` for a missing stream, `BUS_CONFLICT` for another definition. */
-export async function ensureConsumer(connection: Connection, wanted: ResolvedConsumer): Promise<ConsumerInfo> {
-  const present = await findConsumer(connection, wanted.stream, wanted.name)
+/**
+ * Finds or creates the consumers of one family: a single one, or its partitions. Throws `BUS_NOT_FOUND` for a missing stream,
+ * `BUS_CONFLICT` for another definition.
+ */
+export async function ensureConsumers(
+  connection: Connection,
+  family: readonly ResolvedConsumer[],
+): Promise<readonly ConsumerInfo[]> {
+  const present = await Promise.all(family.map(({ stream, name }) => findConsumer(connection, stream, name)))
+  const missing = family.find((_, at) => present[at] === undefined)
+  if (missing !== undefined) await assertDividedAlike(connection, missing)
+  const infos: ConsumerInfo[] = []
+  for (const [at, wanted] of family.entries()) infos.push(await ensure(connection, wanted, present[at]))
+  return infos
+}
+
+async function ensure(
+  connection: Connection,
+  wanted: ResolvedConsumer,
+  present: ConsumerInfo | undefined,
+): Promise<ConsumerInfo> {
   if (present === undefined) return createConsumer(connection, wanted, wanted.from)
   assertSame(wanted, present)
   return (await bringBack(connection, wanted, present)) ?? present
+}
+
+/** In another number of partitions it has other durable consumers, which would all be handed everything again. */
+async function assertDividedAlike({ jsm }: Connection, { stream, name, partitions }: ResolvedConsumer): Promise<void> {
+  const { consumer } = familyOf(name)
+  for await (const other of jsm.consumers.list(stream)) {
+    const theirs = familyOf(other.name)
+    if (theirs.consumer === consumer && theirs.partitions !== partitions)
+      throw conflict(consumer, stream, `partitions is ${theirs.partitions} and was asked to be ${partitions}`)
+  }
 }
 
 /**
@@ -132,12 +162,13 @@ export function startConfig(
 
 function assertSame(wanted: ResolvedConsumer, { config }: ConsumerInfo): void {
   const differs = difference(wanted, definitionOf(wanted, config)) ?? unfit(config)
-  if (differs === undefined) return
-  throw failure(
-    `consumer ${wanted.name} of stream ${wanted.stream}`,
-    'BUS_CONFLICT',
-    `it exists with another definition: ${differs}. Use the same definition everywhere, or a new name`,
-  )
+  if (differs !== undefined) throw conflict(wanted.name, wanted.stream, differs)
+}
+
+function conflict(consumer: string, stream: string, differs: string): BusError {
+  const remedy = 'Use the same definition everywhere, or a new name'
+  const problem = `it exists with another definition: ${differs}. ${remedy}`
+  return failure(`consumer ${consumer} of stream ${stream}`, 'BUS_CONFLICT', problem)
 }
 
 /** What the server does counts, not what the metadata says it was asked to do; only the start cannot be seen. */
@@ -152,6 +183,7 @@ function definitionOf(wanted: ResolvedConsumer, config: ConsumerConfig): Resolve
     maxInFlight: config.max_ack_pending ?? 0,
     replay: config.replay_policy === ReplayPolicy.Original ? 'original' : 'instant',
     order: declared?.order ?? 'none',
+    partitions: familyOf(wanted.name).partitions,
   }
 }
 

@@ -1,6 +1,6 @@
 /** One attempt to hand out a JetStream message, and how the server is told what became of it. */
 import type { Msg } from '@nats-io/transport-node'
-import type { Delivery } from '../../../src/adapter.js'
+import type { Delivery, Sink } from '../../../src/adapter.js'
 import { BusError } from '../../../src/errors.js'
 import type { StoredMessage } from '../../../src/message.js'
 import { headerText, toStored } from '../wire.js'
@@ -29,6 +29,11 @@ export class JetStreamDelivery implements Delivery {
     this.feed = feed
     this.expiresAt = expiresAt
   }
+}
+
+/** Where a feed's deliveries go. */
+export interface JetStreamSink extends Omit<Sink, 'deliver'> {
+  deliver(deliveries: readonly JetStreamDelivery[]): void
 }
 
 /** A message as the server handed it out. */

@@ -9,7 +9,7 @@
  */
 import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream'
 import type { Msg } from '@nats-io/transport-node'
-import type { Feed, Settlement, Sink } from '../../../src/adapter.js'
+import type { Feed, Settlement } from '../../../src/adapter.js'
 import type { Timer } from '../../../src/clock.js'
 import { describeThrown } from '../../../src/errors.js'
 import type { StoredMessage } from '../../../src/message.js'
@@ -18,7 +18,7 @@ import type { Connection } from '../connect/connection.js'
 import { failure, isMissing } from '../failure.js'
 import { Away } from './away.js'
 import { bringBack, makeAnew } from './consumers.js'
-import { ACK, type Arrival, JetStreamDelivery, nak, term, toArrival, WORKING } from './delivery.js'
+import { ACK, type Arrival, JetStreamDelivery, type JetStreamSink, nak, term, toArrival, WORKING } from './delivery.js'
 import type { Handbacks } from './handbacks.js'
 import type { Outbound } from './outbound.js'
 import { Pull } from './pull.js'
@@ -38,7 +38,7 @@ export interface FeedParts {
 
 export class JetStreamFeed implements Feed {
   readonly definition: ResolvedConsumer
-  readonly #sink: Sink
+  readonly #sink: JetStreamSink
   readonly #parts: FeedParts
   readonly #pull: Pull
   readonly #held = new Map<number, JetStreamDelivery>()
@@ -59,7 +59,7 @@ export class JetStreamFeed implements Feed {
   #round = 0
 
   /** @param info the consumer as the server has it */
-  constructor(definition: ResolvedConsumer, sink: Sink, parts: FeedParts, info: ConsumerInfo) {
+  constructor(definition: ResolvedConsumer, sink: JetStreamSink, parts: FeedParts, info: ConsumerInfo) {
     this.definition = definition
     this.#sink = sink
     this.#parts = parts
@@ -119,6 +119,8 @@ export class JetStreamFeed implements Feed {
 
   /** Asks for nothing more. What is on its way is handed back. */
   async suspend(): Promise<void> {
+    // What came before took its credit; what comes from now on leaves it.
+    if (!this.#isStopped) this.#handOut()
     this.#isServed = false
     await this.#pull.pause()
   }
@@ -126,7 +128,7 @@ export class JetStreamFeed implements Feed {
   /** The last call wins: an earlier one waits for answers that cannot come any more. */
   async #begin(): Promise<void> {
     const round = ++this.#round
-    await this.#prepare()
+    if (this.#isServed) await this.#prepare()
     if (this.#isServed && round === this.#round) this.#pull.resume()
   }
 
@@ -156,11 +158,8 @@ export class JetStreamFeed implements Feed {
       if (attempt === undefined) void this.#handOutStrange(arrival, expiresAt)
       else deliveries.push(this.#hold(arrival, attempt, expiresAt))
     }
-    const last = arrived.at(-1)
-    if (last !== undefined) {
-      this.#pending = last.pending
-      this.#pendingAt = this.#now()
-    }
+    this.#pending = arrived.at(-1)?.pending ?? this.#pending
+    if (arrived.length > 0) this.#pendingAt = this.#now()
     this.#deliver(deliveries)
   }
 
@@ -176,10 +175,12 @@ export class JetStreamFeed implements Feed {
 
   /** Redelivered, and handed out last by somebody else. */
   async #handOutStrange(arrival: Arrival, expiresAt: number): Promise<void> {
+    const wasServed = this.#isServed
     const released = await this.#parts.handbacks.count(arrival.message).catch((thrown: unknown) => {
-      this.#log('hand-backs cannot be read; they count as attempts', { error: describeThrown(thrown) })
+      this.#log('hand-backs cannot be read; they count as attempts', thrown)
       return 0
     })
+    if (wasServed && !this.#isServed) this.#pull.grant(1)
     this.#deliver([this.#hold(arrival, Math.max(1, arrival.count - released), expiresAt)])
   }
 
@@ -193,8 +194,7 @@ export class JetStreamFeed implements Feed {
   #deliver(deliveries: readonly JetStreamDelivery[]): void {
     if (deliveries.length === 0) return
     if (this.#isServed) return this.#sink.deliver(deliveries)
-    const failed = (thrown: unknown): void => this.#log('a hand-back failed', { error: describeThrown(thrown) })
-    this.#release(deliveries).catch(failed)
+    this.#release(deliveries).catch((thrown: unknown) => this.#log('a hand-back failed', thrown))
   }
 
   settle(deliveries: readonly JetStreamDelivery[], settlement: Settlement): void | Promise<void> {
@@ -237,7 +237,7 @@ export class JetStreamFeed implements Feed {
   async #release(deliveries: readonly JetStreamDelivery[]): Promise<void> {
     const recorded = (delivery: JetStreamDelivery): Promise<void> =>
       this.#parts.handbacks.record(delivery).catch((thrown: unknown) => {
-        this.#log('a hand-back cannot be recorded; it counts as an attempt', { error: describeThrown(thrown) })
+        this.#log('a hand-back cannot be recorded; it counts as an attempt', thrown)
       })
     await Promise.all(deliveries.map(recorded))
     for (const delivery of deliveries) {
@@ -298,15 +298,13 @@ export class JetStreamFeed implements Feed {
       const before = this.#unsettled()
       const info = await this.#askInfo()
       if (info === undefined || this.#isStopped) return
-      const gone = await this.#away.findGone(
-        info,
-        before.filter((sequence) => this.#isUnsettled(sequence)),
-      )
+      const known = before.filter((sequence) => this.#isUnsettled(sequence))
+      const gone = await this.#away.findGone(info, known)
       if (gone.length > 0) this.#sink.gone(gone)
       const isIdle = info.num_pending === 0
       if (isIdle && (await bringBack(this.#parts.connection, this.definition, info)) !== undefined) this.#renew()
     } catch (thrown) {
-      this.#log('the consumer cannot be looked at', { error: describeThrown(thrown) })
+      this.#log('the consumer cannot be looked at', thrown)
     }
   }
 
@@ -342,8 +340,9 @@ export class JetStreamFeed implements Feed {
     return this.#parts.connection.host.clock.monotonic()
   }
 
-  #log(message: string, fields: Readonly<Record<string, string | number>>): void {
+  #log(message: string, thrown: unknown): void {
     const { name: consumer, stream } = this.definition
-    this.#parts.connection.host.logger.log('warn', message, { consumer, stream, ...fields })
+    const fields = { consumer, stream, error: describeThrown(thrown) }
+    this.#parts.connection.host.logger.log('warn', message, fields)
   }
 }

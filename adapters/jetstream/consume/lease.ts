@@ -3,8 +3,8 @@
  * wrote. Whoever sees it unchanged for a whole term may replace it. Every process measures with its own monotonic clock, and the holder
  * counts from before it sent, so its term ends before anybody else's begins; clocks are never compared.
  *
- *   waiting -- free, or unchanged for a term --> held -- replaced by another, or not renewed in time --> waiting
- *                                                 +------------- release() -----> over
+ *   waiting -- free, or unchanged for a term --> held -- replaced by another, not renewed in time, giveUp() --> waiting
+ *      +---------------- release() ----------------+--> over
  */
 import type { Subscription } from '@nats-io/transport-node'
 import { type Timer, withTimeLimit } from '../../../src/clock.js'
@@ -19,9 +19,13 @@ import { headerBlock } from '../wire.js'
 /** How long a lease holds without being renewed: the time that a killed process's keys stand still. */
 const TERM_MS = 3000
 const RENEW_MS = TERM_MS / 3
+/** A release passes by before it is stored; who looks too early looks again after so long. */
+const STORED_MS = 50
 const FREE = ''
 
 export interface LeaseHolder {
+  /** Whether to take the lease now that it is free; asked again within a second. */
+  mayTake(): boolean
   onAcquired(): void
   onLost(): void
 }
@@ -39,8 +43,11 @@ export class Lease {
   /** When we first saw it, or before we sent it. */
   #since = 0
   #isHeld = false
+  #isTaking = false
+  /** Heard, and not seen yet. */
+  #isFreed = false
   #isOver = false
-  #isBusy = false
+  #turning: Promise<void> | undefined
 
   constructor(connection: Connection, publisher: Publisher, subject: string, holder: LeaseHolder) {
     this.#connection = connection
@@ -54,32 +61,52 @@ export class Lease {
     return this.#isHeld
   }
 
+  /** Held, or asked for at this moment. */
+  get isWanted(): boolean {
+    return this.#isHeld || this.#isTaking
+  }
+
   /** Resolves after the first attempt, whoever holds it then. */
   async start(): Promise<void> {
     // Written leases pass by as live messages too: a released one is taken at once.
     this.#subscription = this.#connection.nats.subscribe(this.#subject, {
       callback: (error, message) => {
-        if (error === null && message.data.length === 0) this.#soon(0)
+        if (error !== null || message.data.length > 0) return
+        this.#isFreed = true
+        this.#soon(0)
       },
     })
     await this.#turn()
   }
 
-  /** Free for others when it resolves, if the server can be reached. */
+  /** Looks at it now instead of within a second. */
+  look(): void {
+    if (!this.#isHeld) this.#soon(0)
+  }
+
+  /** Free for others when it resolves, if the server can be reached; stands by from then on. */
+  async giveUp(): Promise<void> {
+    const wasHeld = this.#isHeld
+    this.#isHeld = false
+    // A renewal under way would come after the release, and undo it.
+    const free = async (): Promise<void> => {
+      await this.#turning
+      if (wasHeld && this.#connection.isConnected) await this.#write(FREE)
+    }
+    await withTimeLimit(
+      free().catch(() => {}),
+      RENEW_MS,
+      this.#connection.host.clock,
+    )
+  }
+
+  /** Gives it up, for good. */
   async release(): Promise<void> {
     if (this.#isOver) return
     this.#isOver = true
     this.#timer?.cancel()
     this.#subscription?.unsubscribe()
-    if (!this.#isHeld) return
-    this.#isHeld = false
-    const { host, isConnected } = this.#connection
-    if (isConnected)
-      await withTimeLimit(
-        this.#write(FREE).catch(() => {}),
-        RENEW_MS,
-        host.clock,
-      )
+    await this.giveUp()
   }
 
   #soon(ms: number): void {
@@ -89,8 +116,12 @@ export class Lease {
   }
 
   async #turn(): Promise<void> {
-    if (this.#isOver || this.#isBusy) return
-    this.#isBusy = true
+    if (this.#isOver) return
+    this.#turning ??= this.#act().finally(() => (this.#turning = undefined))
+    await this.#turning
+  }
+
+  async #act(): Promise<void> {
     try {
       this.#soon(await (this.#isHeld ? this.#renew() : this.#tryToAcquire()))
     } catch (thrown) {
@@ -98,8 +129,6 @@ export class Lease {
       logger.log('debug', 'a lease cannot be reached', { lease: this.#subject, error: describeThrown(thrown) })
       if (this.#isHeld && this.#elapsed() >= TERM_MS) this.#lose()
       this.#soon(RENEW_MS / 4)
-    } finally {
-      this.#isBusy = false
     }
   }
 
@@ -112,12 +141,24 @@ export class Lease {
       this.#since = now
     }
     const leftMs = seen.owner === FREE || seen.owner === this.#me ? 0 : TERM_MS - this.#elapsed()
-    if (leftMs > 0) return Math.min(leftMs, RENEW_MS)
-    await this.#write(this.#me)
-    if (this.#isOver) return 0
+    const waitMs = Math.min(leftMs, this.#isFreed ? STORED_MS : RENEW_MS)
+    this.#isFreed = false
+    if (waitMs > 0) return waitMs
+    if (this.#isOver || !this.#holder.mayTake()) return RENEW_MS
+    this.#isTaking = true
+    try {
+      await this.#write(this.#me)
+      if (this.#isOver) await this.#write(FREE)
+      else this.#hold()
+    } finally {
+      this.#isTaking = false
+    }
+    return RENEW_MS
+  }
+
+  #hold(): void {
     this.#isHeld = true
     this.#holder.onAcquired()
-    return RENEW_MS
   }
 
   /** @returns ms until the next turn */

@@ -15,19 +15,42 @@ import { findConsumer } from './consumers.js'
 import type { JetStreamFeed } from './feed.js'
 import { Lease } from './lease.js'
 
+/** A say for whoever has several such feeds. */
+export interface Seat {
+  /** Whether to be served, now that nobody is. */
+  mayServe(): boolean
+  /** Nothing more comes, and others wait: hands back what was not passed on to the sink. */
+  clear(): Promise<void>
+}
+
+const OWN_SEAT: Seat = { mayServe: () => true, clear: async () => {} }
+
 export class OrderedFeed implements Feed {
   readonly #connection: Connection
   readonly #feed: JetStreamFeed
+  readonly #seat: Seat
   readonly #lease: Lease
+  #isLeaving = false
 
-  constructor(connection: Connection, publisher: Publisher, feed: JetStreamFeed) {
+  constructor(connection: Connection, publisher: Publisher, feed: JetStreamFeed, seat: Seat = OWN_SEAT) {
     this.#connection = connection
     this.#feed = feed
+    this.#seat = seat
     const { stream, name } = feed.definition
     this.#lease = new Lease(connection, publisher, leaseSubject(stream, name), {
+      mayTake: () => !this.#isLeaving && seat.mayServe(),
       onAcquired: () => void feed.serve(() => this.#expectUnsettled()),
-      onLost: () => void feed.suspend(),
+      onLost: () => void this.#leave(),
     })
+  }
+
+  get isServed(): boolean {
+    return this.#lease.isHeld
+  }
+
+  /** Served, or about to be. */
+  get isWanted(): boolean {
+    return this.#lease.isWanted
   }
 
   /** Resolves when it is served or stands by. */
@@ -43,9 +66,28 @@ export class OrderedFeed implements Feed {
     return this.#feed.pending()
   }
 
+  /** Sees at once whether it may be served. */
+  look(): void {
+    this.#lease.look()
+  }
+
+  /** Lets another one be served, and stands by. What the sink holds can still be settled: its keys wait for that over there. */
+  async giveUp(): Promise<void> {
+    this.#isLeaving = true
+    await this.#leave()
+    await this.#lease.giveUp()
+    this.#isLeaving = false
+  }
+
   async stop(): Promise<void> {
     await this.#feed.stop()
+    await this.#seat.clear()
     await this.#lease.release()
+  }
+
+  async #leave(): Promise<void> {
+    await this.#feed.suspend()
+    await this.#seat.clear()
   }
 
   /** Ends when it is known, or when the lease is lost. */

@@ -9,6 +9,7 @@ import type { JetStreamFeed } from '../consume/feed.js'
 import type { Presence } from '../consume/presence.js'
 import type { Delayed } from '../delayed/delayed.js'
 import { clientFailure, failure, isMissing } from '../failure.js'
+import { familyOf } from '../names.js'
 import type { Streams } from '../provision/streams.js'
 import { isReader } from '../read/reader-consumer.js'
 import { observe } from './probe.js'
@@ -32,8 +33,8 @@ export async function inspectServer(inspected: Inspected): Promise<AdapterReport
   const [{ guarantees }, views] = await Promise.all([observe(connection, streams, options), viewAll(inspected)])
   const idle = feeds
     .filter((feed) => feed.idleReason !== '')
-    .map((feed) => `${feed.definition.name}: ${feed.idleReason}`)
-  const notes = [...connection.notes, ...idle]
+    .map((feed) => `${familyOf(feed.definition.name).consumer}: ${feed.idleReason}`)
+  const notes = [...connection.notes, ...new Set(idle)]
   if (views instanceof BusError)
     return { connected: false, notes: [...notes, views.message], streams: [], consumers: [], guarantees }
   return {
@@ -67,13 +68,9 @@ async function view(inspected: Inspected, name: string): Promise<StreamView | un
       delayed.count(name),
       presence.count(name),
     ])
-    const waiting = (consumer: string): number =>
-      feeds
-        .filter(({ definition }) => definition.stream === name && definition.name === consumer)
-        .reduce((sum, feed) => sum + feed.waiting, 0)
     return {
       stream: toStreamReport(info, parked),
-      consumers: consumers.map((each) => toConsumerReport(each, attached.get(each.name) ?? 0, waiting(each.name))),
+      consumers: families(consumers).map((family) => toConsumerReport(family, attached, feeds)),
     }
   } catch (thrown) {
     if (isMissing(thrown)) return undefined
@@ -87,7 +84,7 @@ async function list({ jsm }: Connection, stream: string): Promise<ConsumerInfo[]
   return consumers
 }
 
-function toStreamReport({ config, state }: StreamInfo, delayed: number): StreamReport {
+function toStreamReport({ config, state, created }: StreamInfo, delayed: number): StreamReport {
   return {
     name: config.name,
     subjects: config.subjects,
@@ -96,18 +93,49 @@ function toStreamReport({ config, state }: StreamInfo, delayed: number): StreamR
     firstSequence: state.last_seq === 0 ? 0 : state.first_seq,
     lastSequence: state.last_seq,
     delayed,
+    generation: created,
   }
 }
 
-/** Which of the unsettled wait for another attempt is known for this process only; servers do not tell. */
-function toConsumerReport(info: ConsumerInfo, feeds: number, waiting: number): ConsumerReport {
-  const inFlight = info.num_ack_pending
-  return {
-    name: info.name,
-    stream: info.stream_name,
-    pending: info.num_pending,
-    inFlight,
-    waiting: Math.min(waiting, inFlight),
-    feeds,
+/** The durable consumers of each consumer: one, or its partitions. */
+function families(consumers: readonly ConsumerInfo[]): readonly Family[] {
+  const found = new Map<string, Family>()
+  for (const info of consumers) {
+    const { consumer: name } = familyOf(info.name)
+    found.set(name, { name, stream: info.stream_name, infos: [...(found.get(name)?.infos ?? []), info] })
   }
+  return [...found.values()]
+}
+
+interface Family {
+  readonly name: string
+  readonly stream: string
+  readonly infos: readonly ConsumerInfo[]
+}
+
+/**
+ * What a partition has not been handed is mostly for other partitions: an equal part of it is counted, which is exact when nothing is left.
+ * Which of the unsettled wait for another attempt is known for this process only; servers do not tell.
+ */
+function toConsumerReport(
+  { name, stream, infos }: Family,
+  attached: ReadonlyMap<string, number>,
+  feeds: readonly JetStreamFeed[],
+): ConsumerReport {
+  const own = feeds.filter(
+    ({ definition }) => definition.stream === stream && familyOf(definition.name).consumer === name,
+  )
+  const inFlight = sum(infos.map((info) => info.num_ack_pending))
+  return {
+    name,
+    stream,
+    pending: Math.ceil(sum(infos.map((info) => info.num_pending)) / infos.length),
+    inFlight,
+    waiting: Math.min(sum(own.map((feed) => feed.waiting)), inFlight),
+    feeds: attached.get(name) ?? 0,
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
 }
