@@ -8,6 +8,7 @@
  */
 import type { Clock } from './clock.js'
 import type { BusError } from './errors.js'
+import type { Ledger } from './ledger.js'
 import type { Logger } from './logger.js'
 import type { Headers, Outgoing, StoredMessage } from './message.js'
 import type { Durability } from './receipt.js'
@@ -23,6 +24,8 @@ export interface Capabilities {
   readonly reconnects: boolean
   /** Repeating an id within the stream's window stores nothing new. */
   readonly publishDedup: boolean
+  /** An id stays taken for as long as its message is kept, whatever the stream's window says. */
+  readonly keepsIds: boolean
   /** Repeating an id with another subject or payload is refused with `BUS_ID_CONFLICT`. */
   readonly idConflict: boolean
   readonly delayedPublish: boolean
@@ -38,7 +41,7 @@ export interface Capabilities {
   readonly request: boolean
   /** `remove`, which discarding and redriving dead letters need. */
   readonly remove: boolean
-  /** Handlers get `ctx.tx`. */
+  /** `ledger`: handlers get `ctx.tx`, applications `bus.transaction`, `verify`, `repair` and `history`. */
   readonly transactions: boolean
 }
 
@@ -56,6 +59,8 @@ export interface Adapter {
   /** Lower-case word used in error texts: `[memory] …`. */
   readonly name: string
   readonly supports: Capabilities
+  /** Only of backends that declare `transactions`. */
+  readonly ledger?: Ledger
 
   /**
    * Connects. Called once. Waits as long as its own connect options say, then rejects with `BUS_UNAVAILABLE` or `BUS_AUTH`.
@@ -76,10 +81,14 @@ export interface Adapter {
    */
   publish(batch: readonly Outgoing[], timeoutMs: number): readonly PublishOutcome[] | Promise<readonly PublishOutcome[]>
 
+  /** Payload and headers that it surely takes whatever id and key a message has, in bytes; for who must know before publishing. Default: any. */
+  maxMessageBytes?(): number
+
   /**
    * Creates the durable consumer when it is missing and starts to hand its deliveries to `sink`, never more than were granted. Rejects
    * with `BUS_NOT_FOUND` when the stream is missing, `BUS_CONFLICT` when a consumer of that name has another definition. Several feeds
-   * of one consumer share its messages, except with `order: 'key'`: then one feed is served and the others stand by.
+   * of one consumer share its messages, except with `order: 'key'`: then one feed is served and the others stand by, or, of a consumer
+   * with `partitions`, one feed for each part of the keys.
    */
   attach(consumer: ResolvedConsumer, sink: Sink): Promise<Feed>
 
@@ -150,8 +159,8 @@ export type Settlement =
 export interface Sink {
   deliver(deliveries: readonly Delivery[]): void
   /**
-   * Only for `order: 'key'`, before the first delivery: messages that an earlier feed left unsettled and that will be delivered here
-   * later. Newer messages of their keys must wait for them.
+   * Only for `order: 'key'`, before the first delivery of a key: messages that an earlier feed left unsettled and that will be delivered
+   * here later. Newer messages of their keys must wait for them.
    */
   awaiting(messages: readonly StoredMessage[]): void
   /**
@@ -229,6 +238,8 @@ export interface StreamReport {
   readonly lastSequence: number
   /** Delayed messages that no reader sees yet. */
   readonly delayed: number
+  /** Another one when the stream was deleted and made again. */
+  readonly generation?: string
 }
 
 export interface ConsumerReport {

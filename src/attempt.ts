@@ -5,12 +5,15 @@
  *   running --- handler returns ------------> succeeded
  *      |------- handler throws, rejects ----> failed
  *      |------- time limit, stop deadline --> aborted: the signal fires, and whatever the handler does later is ignored
+ *
+ * A handler that used `tx` has succeeded when its transaction is committed; in every other case it is rolled back.
  */
 import type { Delivery } from './adapter.js'
 import type { ReceivedMessage } from './contract.js'
 import type { Expiring } from './deadlines.js'
 import { BusError } from './errors.js'
 import type { StoredMessage } from './message.js'
+import type { Begun, Transaction } from './transaction.js'
 import type { BatchContext, HandlerContext } from './worker-pool-options.js'
 
 /** A delivery in the hands of a pool. */
@@ -44,6 +47,8 @@ export interface AttemptOwner {
   succeeded(attempt: Attempt, failures: ReadonlyMap<Held, unknown> | undefined): void
   failed(attempt: Attempt, error: unknown, failures: ReadonlyMap<Held, unknown> | undefined): void
   working(held: readonly Held[]): void
+  /** A transaction that settles them. Throws `BUS_UNSUPPORTED`. */
+  begin(held: readonly Held[]): Begun
 }
 
 export class Attempt implements HandlerContext, BatchContext<ReceivedMessage>, Expiring {
@@ -51,6 +56,7 @@ export class Attempt implements HandlerContext, BatchContext<ReceivedMessage>, E
   readonly #owner: AttemptOwner
   #controller: AbortController | undefined
   #failures: Map<Held, unknown> | undefined
+  #begun: Begun | undefined
   #over = false
   expiresAt = 0
   expiresBefore: Expiring | undefined
@@ -78,7 +84,13 @@ export class Attempt implements HandlerContext, BatchContext<ReceivedMessage>, E
     if (this.#over) return false
     this.#over = true
     this.#abortController().abort(reason)
+    void this.#begun?.work.rollback()
     return true
+  }
+
+  get tx(): Transaction {
+    this.#begun ??= this.#owner.begin(this.held)
+    return this.#begun.tx
   }
 
   get attempt(): number {
@@ -128,15 +140,27 @@ export class Attempt implements HandlerContext, BatchContext<ReceivedMessage>, E
   }
 
   #succeed(): void {
-    if (this.#over) return
-    this.#over = true
-    this.#owner.succeeded(this, this.#failures)
+    const work = this.#begun?.work
+    if (work?.isUsed !== true) return this.#end(undefined)
+    const failed = [...(this.#failures?.keys() ?? [])].map((held) => held.delivery)
+    work.commit(failed).then(
+      () => this.#end(undefined),
+      (thrown: unknown) => this.#fail(thrown),
+    )
   }
 
   #fail(error: unknown): void {
+    const work = this.#begun?.work
+    if (work?.isSettledBefore === true) return this.#end(undefined)
+    void work?.rollback()
+    this.#end({ error })
+  }
+
+  #end(failure: { readonly error: unknown } | undefined): void {
     if (this.#over) return
     this.#over = true
-    this.#owner.failed(this, error, this.#failures)
+    if (failure === undefined) this.#owner.succeeded(this, this.#failures)
+    else this.#owner.failed(this, failure.error, this.#failures)
   }
 }
 

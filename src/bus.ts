@@ -14,6 +14,8 @@ import { type Duration, durationMs } from './duration.js'
 import { BusError, toBusError } from './errors.js'
 import { checkHandler } from './handler-call.js'
 import { History } from './history.js'
+import type { RepairReport, VerifyReport } from './ledger.js'
+import { LedgerCalls } from './ledger-calls.js'
 import type { Message } from './message.js'
 import type {
   BatchEntry,
@@ -23,9 +25,11 @@ import type {
   ConsumerDefinition,
   Filter,
   Health,
+  HistoryQuery,
   MessageBus,
   MessageOf,
   PublishOptions,
+  RepairQuery,
   ReplayQuery,
   Stop,
   SubscribeOptions,
@@ -39,6 +43,7 @@ import { Subscriptions } from './subscriptions.js'
 import { assertSupported } from './support.js'
 import type { Address, AnyTopic } from './topic.js'
 import { checkName, resolveStart } from './topology.js'
+import type { Transaction } from './transaction.js'
 import type { BatchPoolOptions, Pool, PoolOptions, StopReport } from './worker-pool-options.js'
 
 export class Bus implements MessageBus {
@@ -49,6 +54,7 @@ export class Bus implements MessageBus {
   readonly #pools: Pools
   readonly #history: History
   readonly #subscriptions: Subscriptions
+  readonly #ledger: LedgerCalls
   #state: BusState = 'new'
   #connecting: Promise<void> | undefined
   #closing: Promise<StopReport> | undefined
@@ -64,6 +70,7 @@ export class Bus implements MessageBus {
     })
     this.#pools = new Pools(this.#options, this.#streams, this.#publisher)
     this.#history = new History(adapter, logger)
+    this.#ledger = new LedgerCalls(adapter, this.#publisher, logger)
     this.#subscriptions = new Subscriptions({ adapter, clock, logger, nextId: this.#publisher.nextId })
   }
 
@@ -159,6 +166,29 @@ export class Bus implements MessageBus {
     this.#assert('open')
     assertSupported(this.#adapter, 'request')
     return this.#subscriptions.respond(checkPattern(pattern), checkHandler(handler))
+  }
+
+  async transaction<Result>(
+    body: (tx: Transaction) => Promise<Result>,
+    options: { readonly client?: unknown } = {},
+  ): Promise<Result> {
+    this.#assert('open', 'draining')
+    return this.#ledger.transaction(body, options.client)
+  }
+
+  async verify(query: { readonly stream: string }): Promise<VerifyReport> {
+    this.#assert('open')
+    return this.#ledger.verify(query)
+  }
+
+  async repair(query: RepairQuery): Promise<RepairReport> {
+    this.#assert('open')
+    return this.#ledger.repair(query)
+  }
+
+  async *history<const F extends Filter = string>(query: HistoryQuery<F>): AsyncIterable<MessageOf<F>> {
+    this.#assert('open')
+    for await (const message of this.#ledger.history(query)) yield message as Message as MessageOf<F>
   }
 
   deadLetters(consumer: string, subject?: string): DeadLetters {

@@ -33,6 +33,7 @@ export {
   Reject,
   RetryLater,
 } from './errors.js'
+export type { QueryResult, RepairReport, VerifyReport } from './ledger.js'
 export { jsonLogger, type Logger, type LogLevel, silentLogger } from './logger.js'
 export type { Headers, Message, Outgoing, StoredMessage } from './message.js'
 export type {
@@ -43,9 +44,11 @@ export type {
   ConsumerDefinition,
   Filter,
   Health,
+  HistoryQuery,
   MessageBus,
   MessageOf,
   PublishOptions,
+  RepairQuery,
   ReplayQuery,
   Stop,
   SubscribeOptions,
@@ -57,6 +60,7 @@ export { checkPattern, checkSubject, decodeToken, encodeToken, match, subject } 
 export { SubjectIndex } from './subject-index.js'
 export { type Address, type AnyTopic, type Topic, type TopicOptions, type TopicParams, topic } from './topic.js'
 export type { ConsumerSettings, ResolvedConsumer, ResolvedStream, StartAt, StreamDefinition } from './topology.js'
+export type { Transaction, TransactionPublishOptions } from './transaction.js'
 export type {
   BatchContext,
   BatchHandler,

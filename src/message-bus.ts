@@ -4,10 +4,12 @@
 import type { AdapterReport, Guarantee } from './adapter.js'
 import type { DeadLetters } from './dead-letter.js'
 import type { Duration } from './duration.js'
+import type { RepairOptions, RepairReport, VerifyReport } from './ledger.js'
 import type { Message } from './message.js'
 import type { Receipt } from './receipt.js'
 import type { Address, AnyTopic, Topic } from './topic.js'
 import type { ConsumerSettings, StartAt } from './topology.js'
+import type { Transaction } from './transaction.js'
 import type { BatchHandler, BatchPoolOptions, Handler, Pool, PoolOptions, StopReport } from './worker-pool-options.js'
 
 export interface PublishOptions {
@@ -53,6 +55,25 @@ export interface ReplayQuery<F extends Filter = Filter> {
   readonly to?: { readonly sequence: number } | { readonly time: Date | number | string }
   readonly limit?: number
   readonly signal?: AbortSignal
+}
+
+export interface HistoryQuery<F extends Filter = Filter> {
+  /** Default: all streams. */
+  readonly stream?: string
+  readonly filter?: F
+  readonly key?: string
+  readonly id?: string
+  /** Both inclusive. */
+  readonly from?: Date | number | string
+  readonly to?: Date | number | string
+  /** Default `'oldest-first'`. */
+  readonly order?: 'oldest-first' | 'newest-first'
+  /** Default 1,000. */
+  readonly limit?: number
+}
+
+export interface RepairQuery extends RepairOptions {
+  readonly stream: string
 }
 
 export interface SubscribeOptions {
@@ -128,6 +149,22 @@ export interface MessageBus extends AsyncDisposable {
   request(subject: string, data: unknown, options?: CallOptions): Promise<unknown>
   /** Answers requests. Responders on one pattern share the requests. */
   respond(pattern: string, handler: (message: Message) => unknown): Promise<Stop>
+
+  /**
+   * Only with a ledger (`dual`; elsewhere `BUS_UNSUPPORTED`, as the next three): what the body writes through `tx` and what it publishes
+   * commit when it resolves, together or not at all. With `client`, on which the caller has begun a transaction, it is the caller who commits:
+   * soon, because the streams published to stay locked until then.
+   */
+  transaction<Result>(
+    body: (tx: Transaction) => Promise<Result>,
+    options?: { readonly client?: unknown },
+  ): Promise<Result>
+  /** Compares a stream of the ledger with the inner backend. */
+  verify(query: { readonly stream: string }): Promise<VerifyReport>
+  /** Sends what is missing in the inner backend again: same ids, content, times and order of keys. */
+  repair(query: RepairQuery): Promise<RepairReport>
+  /** What the ledger keeps, by stream and position. */
+  history<const F extends Filter = string>(query: HistoryQuery<F>): AsyncIterable<MessageOf<F>>
 
   /** The dead letters of a consumer. @param subject where they are, when its pool was given another `deadLetter` than the default */
   deadLetters(consumer: string, subject?: string): DeadLetters

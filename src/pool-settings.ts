@@ -1,7 +1,7 @@
 /**
  * A pool's options with every default written once, checked before anything starts; and what a pool needs from its bus.
  */
-import type { Adapter } from './adapter.js'
+import type { Adapter, Delivery } from './adapter.js'
 import type { Clock } from './clock.js'
 import { durationMs, invalid, wholeNumber } from './duration.js'
 import type { Failure } from './failure-log.js'
@@ -10,6 +10,7 @@ import type { DeadReason, RetryPolicy } from './retry.js'
 import { resolveRetry } from './retry.js'
 import { checkSubject } from './subject.js'
 import type { ResolvedConsumer } from './topology.js'
+import type { Begun } from './transaction.js'
 import type { BatchPoolOptions, PoolOptions } from './worker-pool-options.js'
 
 export interface PoolSettings {
@@ -38,7 +39,9 @@ export interface PoolHost {
   /** Uniform in [0, 1). */
   readonly random: () => number
   /** Stores a dead letter; resolves once it is accepted. */
-  readonly bury: (failure: Failure, reason: DeadReason, settings: PoolSettings) => Promise<void>
+  readonly bury: (failure: Failure, reason: DeadReason, settings: PoolSettings, delivery: Delivery) => Promise<void>
+  /** A transaction that settles the deliveries. Throws `BUS_UNSUPPORTED`. */
+  readonly begin: (deliveries: readonly Delivery[]) => Begun
   /** The pool holds nothing and starts nothing any more. */
   readonly onStopped: () => void
 }

@@ -7,6 +7,7 @@ import { toDeadLetter } from './dead-letter.js'
 import { invalid } from './duration.js'
 import { BusError, isBusError } from './errors.js'
 import { checkHandler, handlerCall } from './handler-call.js'
+import { requireLedger } from './ledger-calls.js'
 import type { ConsumerDefinition } from './message-bus.js'
 import { type PoolHost, type PoolSettings, resolvePool } from './pool-settings.js'
 import type { Publisher } from './publisher.js'
@@ -14,6 +15,7 @@ import { mergeReports } from './stop-report.js'
 import type { StreamMap } from './stream-map.js'
 import { assertSupported } from './support.js'
 import { difference, type ResolvedConsumer, resolveConsumer } from './topology.js'
+import { beginWork } from './transaction.js'
 import { WorkerPool } from './worker-pool.js'
 import type { BatchPoolOptions, PoolOptions, PoolStats, StopReport } from './worker-pool-options.js'
 
@@ -93,14 +95,19 @@ export class Pools {
 
   #host(onStopped: () => void): PoolHost {
     const { adapter, clock, logger, random } = this.#bus
-    return { adapter, clock, logger, random, onStopped, bury: (...letter) => this.#bury(...letter) }
+    const prepare = this.#publisher.prepare.bind(this.#publisher)
+    const begin: PoolHost['begin'] = (deliveries) => beginWork(requireLedger(adapter).begin(deliveries), prepare)
+    return { adapter, clock, logger, random, onStopped, begin, bury: (...letter) => this.#bury(...letter) }
   }
 
-  async #bury(...[failure, reason, { consumer, deadLetter }]: Parameters<PoolHost['bury']>): Promise<void> {
-    const store = (errorLength: number): Promise<unknown> =>
-      this.#publisher.store(
-        toDeadLetter(failure, reason, consumer.name, deadLetter, this.#bus.clock.now(), errorLength),
-      )
+  async #bury(...[failure, reason, { consumer, deadLetter }, delivery]: Parameters<PoolHost['bury']>): Promise<void> {
+    const { adapter, clock } = this.#bus
+    const store = (errorLength: number): Promise<unknown> => {
+      const letter = toDeadLetter(failure, reason, consumer.name, deadLetter, clock.now(), errorLength)
+      return adapter.ledger === undefined
+        ? this.#publisher.store(letter)
+        : this.#publisher.bury(adapter.ledger, delivery, letter)
+    }
     await store(FULL_ERROR).catch((thrown: unknown) => {
       if (!isBusError(thrown, 'BUS_TOO_LARGE')) throw thrown
       return store(SHORT_ERROR)

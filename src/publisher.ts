@@ -2,13 +2,14 @@
  * From a caller's data to an accepted message: checks, encodes, sends, and turns what the backend says into one of three endings:
  * a receipt, `NotAcceptedError`, `OutcomeUnknownError`. Nothing that fails here has had any effect before the send.
  */
-import type { Adapter, PublishOutcome } from './adapter.js'
+import type { Adapter, Delivery, PublishOutcome } from './adapter.js'
 import type { Clock } from './clock.js'
 import { type Encoded, encode } from './codec.js'
 import { Draft } from './draft.js'
-import { durationMs } from './duration.js'
+import { durationMs, invalid } from './duration.js'
 import { BusError, NotAcceptedError, OutcomeUnknownError, PublishBatchError, toBusError } from './errors.js'
 import { createIdSource } from './id.js'
+import type { Ledger } from './ledger.js'
 import {
   CONTENT_HEADER,
   checkHeaders,
@@ -51,9 +52,7 @@ export class Publisher {
   }
 
   async #publishTyped(to: Address, data: unknown, options: PublishOptions): Promise<Receipt> {
-    const [message] = await this.#prepareAll([{ to, data, options }], options)
-    if (message === undefined) throw new NotAcceptedError('BUS_INVALID_MESSAGE', '[bus] nothing to publish')
-    return this.#publishOne(message, timeoutOf(options), options.signal)
+    return this.#publishOne(await this.#prepareOne(to, data, options), timeoutOf(options), options.signal)
   }
 
   /** Awaits only when it must: a backend in this process answers at once, and a promise less is a tenth of a publish. */
@@ -84,6 +83,23 @@ export class Publisher {
   async store(message: Outgoing): Promise<Receipt> {
     const outcomes = await this.#send([message], DEFAULT_TIMEOUT_MS)
     return receiptOf(this.#end(message, outcomes[0]))
+  }
+
+  /** As `store`, together with the settlement of the delivery that it is the dead letter of. */
+  async bury(ledger: Ledger, delivery: Delivery, letter: Outgoing): Promise<Receipt> {
+    return receiptOf(this.#end(letter, await ledger.bury(delivery, letter, DEFAULT_TIMEOUT_MS)))
+  }
+
+  /** Checked and encoded, for a transaction that publishes it. */
+  async prepare(to: string | Address, data: unknown, options: PublishOptions): Promise<Outgoing> {
+    if (options.delay !== undefined) throw invalid('delay', options.delay, 'left out in a transaction')
+    return this.#prepareOne(to, data, options)
+  }
+
+  async #prepareOne(to: string | Address, data: unknown, options: PublishOptions): Promise<Outgoing> {
+    const [message] = await this.#prepareAll([{ to, data, options }], options)
+    if (message === undefined) throw new NotAcceptedError('BUS_INVALID_MESSAGE', '[bus] nothing to publish')
+    return message
   }
 
   /** Every entry is good before any is sent. */

@@ -129,7 +129,7 @@ export class Settler {
       this.#log('error', 'the dead letter could not be stored; the message stays', held, { error })
       this.#settle([held], { kind: 'nak', delayMs: DEAD_LETTER_RETRY_MS })
     }
-    this.#track(this.#host.bury(failure, reason, this.#settings).then(stored, refused))
+    this.#track(this.#host.bury(failure, reason, this.#settings, held.delivery).then(stored, refused))
   }
 
   #settle(held: readonly Held[], settlement: Settlement): void {

@@ -10,6 +10,7 @@ const NEEDS = {
   delayedPublish: 'delayed publish',
   lastPerSubject: "from: 'last-per-subject'",
   originalReplay: "replay: 'original'",
+  transactions: 'a ledger (ctx.tx, transaction, verify, repair, history)',
 } as const satisfies Partial<Record<keyof Capabilities, string>>
 
 /** Throws `BUS_UNSUPPORTED`. */

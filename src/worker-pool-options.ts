@@ -4,6 +4,7 @@
 import type { Duration } from './duration.js'
 import type { Message } from './message.js'
 import type { RetryOptions } from './retry.js'
+import type { Transaction } from './transaction.js'
 
 /**
  * Handles one message. Returning acknowledges it; throwing retries it by policy; `Reject` dead-letters it now; `RetryLater` asks for
@@ -23,6 +24,12 @@ export interface HandlerContext {
   readonly signal: AbortSignal
   /** Tells the backend that the message is still being worked on. The pool does it by itself; call it before blocking for long. */
   working(): void
+  /**
+   * Only with a ledger (`dual`; elsewhere reading it throws `BUS_UNSUPPORTED`): a transaction that commits when the handler returns, together
+   * with the settlement of the message, and is rolled back when the attempt fails. It begins with its first statement. What it writes commits
+   * once for each consumer and message id.
+   */
+  readonly tx: Transaction
 }
 
 export interface BatchContext<M extends Message = Message> {
@@ -32,6 +39,8 @@ export interface BatchContext<M extends Message = Message> {
   /** Treats this message as failed with that error; the others are acknowledged when the handler returns. */
   fail(message: M, error: unknown): void
   working(): void
+  /** One transaction for the whole batch, as in `HandlerContext`; messages that failed are not settled by it. */
+  readonly tx: Transaction
 }
 
 export interface PoolOptions {

@@ -26,6 +26,7 @@ import { Intake } from './intake.js'
 import { REDRIVE_HEADER, type StoredMessage } from './message.js'
 import type { PoolHost, PoolSettings } from './pool-settings.js'
 import { deliveriesOf, Settler } from './settler.js'
+import type { Begun } from './transaction.js'
 import type { Pool, PoolStats, StopReport } from './worker-pool-options.js'
 
 export class WorkerPool implements Pool, Sink, AttemptOwner {
@@ -201,6 +202,10 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
 
   working(held: readonly Held[]): void {
     this.#settler.extend(held, this.#host.clock.monotonic())
+  }
+
+  begin(held: readonly Held[]): Begun {
+    return this.#host.begin(deliveriesOf(held))
   }
 
   #timeOut(attempt: Attempt): void {

@@ -18,9 +18,11 @@ import { dedup } from './suite/dedup.js'
 import { delayed } from './suite/delayed.js'
 import { durability } from './suite/durability.js'
 import type { GroupDefinition, Harness, ScenarioDefinition, SuiteGroup, SuiteScenario } from './suite/harness.js'
+import { ledger } from './suite/ledger.js'
 import { limits } from './suite/limits.js'
 import { live } from './suite/live.js'
 import { order } from './suite/order.js'
+import { partitions } from './suite/partitions.js'
 import { payload } from './suite/payload.js'
 import { publish } from './suite/publish.js'
 import { reconnect } from './suite/reconnect.js'
@@ -36,6 +38,7 @@ import { shutdown } from './suite/shutdown.js'
 import { start } from './suite/start.js'
 import { subjects } from './suite/subjects.js'
 import { suspended } from './suite/suspended.js'
+import { transactions } from './suite/transactions.js'
 
 export type { Harness, SuiteGroup, SuiteScenario } from './suite/harness.js'
 
@@ -52,6 +55,7 @@ const GROUPS: readonly GroupDefinition[] = [
   redelivery,
   suspended,
   order,
+  partitions,
   dedup,
   limits,
   retention,
@@ -61,6 +65,8 @@ const GROUPS: readonly GroupDefinition[] = [
   request,
   deadLetter,
   redrive,
+  transactions,
+  ledger,
   report,
   shutdown,
   close,

@@ -4,7 +4,7 @@
  */
 import { inspect } from 'node:util'
 import { z } from 'zod'
-import { ADAPTERS, type AdapterName, PLANNED_ADAPTERS } from '../adapters/index.js'
+import { ADAPTERS, type AdapterName } from '../adapters/index.js'
 import { MAX_TIMER_MS } from '../src/clock.js'
 import { durationMs, MAX_AGE_MS } from '../src/duration.js'
 import { BusError } from '../src/errors.js'
@@ -73,12 +73,7 @@ function hasProtocol(value: string, protocols: readonly string[]): boolean {
 }
 
 const messageBus = z.enum(Object.keys(ADAPTERS) as AdapterName[], {
-  error: ({ input }) => {
-    const available = Object.keys(ADAPTERS).join(', ')
-    return PLANNED_ADAPTERS.includes(String(input))
-      ? `is a backend that this version does not have; available: ${available}`
-      : `is not one of: ${available}`
-  },
+  error: () => `is not one of: ${Object.keys(ADAPTERS).join(', ')}`,
 })
 
 /** As `topology.ts` has it: a bad value is to be found before the first consumer starts. */
@@ -109,6 +104,8 @@ const variables = {
     .regex(/^[a-z_][a-z0-9_]{0,47}$/, 'is not a lower-case SQL name of at most 48 characters')
     .optional(),
   BUSBAR_DUAL_INNER: z.enum(['nats', 'memory'], "is not 'nats' or 'memory'").optional(),
+  BUSBAR_MIGRATE: z.enum(['auto', 'never'], "is not 'auto' or 'never'").optional(),
+  BUSBAR_POOLER: flag.optional(),
   BUSBAR_CONCURRENCY: whole(1, 10_000).optional(),
   BUSBAR_ACK_WAIT: duration(MIN_ACK_WAIT_MS).optional(),
   BUSBAR_RETRY_ATTEMPTS: whole(1, 1000).optional(),
@@ -119,6 +116,8 @@ const variables = {
     .enum(['debug', 'info', 'warn', 'error', 'silent'], "is not 'debug', 'info', 'warn', 'error' or 'silent'")
     .optional(),
 } as const
+
+const NO_DATABASE = 'DATABASE_URL is not set; dual needs one, such as postgres://user@host:5432/database'
 
 const schema = z.object(variables)
 type Values = z.infer<typeof schema>
@@ -189,6 +188,7 @@ export function parseConfig(env: Environment): Config {
   const result = schema.safeParse(Object.fromEntries(set))
   const problems = [
     ...(result.success ? [] : result.error.issues.map((issue) => describe(issue, set, hide))),
+    ...(set.get('MESSAGE_BUS') === 'dual' && !set.has('DATABASE_URL') ? [NO_DATABASE] : []),
     ...unknownNames(set),
   ]
   if (problems.length > 0 || !result.success) throw new ConfigError(problems)

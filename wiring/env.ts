@@ -27,7 +27,7 @@ export async function busFromEnv(env: Environment, options: EnvOptions = {}): Pr
 /** Rejects with `BUS_CONFIG` when the backend's settings contradict each other, or its client library is not installed. */
 export async function createAdapter(config: Config): Promise<Adapter> {
   try {
-    return await ADAPTERS[config.messageBus]({ nats: natsOptions(config) })
+    return await ADAPTERS[config.messageBus]({ nats: natsOptions(config), dual: dualOptions(config) })
   } catch (thrown) {
     const [, missing] = /Cannot find package '([^']+)'/.exec(thrown instanceof Error ? thrown.message : '') ?? []
     if (missing === undefined) throw thrown
@@ -55,6 +55,19 @@ function natsOptions(config: Config): AdapterSettings['nats'] {
     syncInterval: config.get('NATS_SYNC_INTERVAL'),
     monitorUrl: config.get('NATS_MONITOR_URL'),
   })
+}
+
+/** Of the ledger, whichever backend is chosen: `busbar migrate` asks for them too. */
+export function dualOptions(config: Config): AdapterSettings['dual'] {
+  return {
+    inner: config.get('BUSBAR_DUAL_INNER') ?? 'nats',
+    connection: config.get('DATABASE_URL') ?? '',
+    ...defined({
+      schema: config.get('BUSBAR_SCHEMA'),
+      migrate: config.get('BUSBAR_MIGRATE'),
+      pooler: config.get('BUSBAR_POOLER'),
+    }),
+  }
 }
 
 /** @param adapter default: the one that the configuration names */

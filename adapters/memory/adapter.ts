@@ -36,6 +36,7 @@ const supports: Capabilities = {
   survivesRestart: false,
   reconnects: false,
   publishDedup: true,
+  keepsIds: false,
   idConflict: true,
   delayedPublish: true,
   workqueue: true,

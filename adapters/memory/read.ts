@@ -36,5 +36,15 @@ export async function* readStream(
 
 function asConsumer(query: ReadQuery): ResolvedConsumer {
   const { stream, filters, from } = query
-  return { name: '', stream, filters, from, ackWaitMs: 0, maxInFlight: 0, replay: 'instant', order: 'none' }
+  return {
+    name: '',
+    stream,
+    filters,
+    from,
+    ackWaitMs: 0,
+    maxInFlight: 0,
+    replay: 'instant',
+    order: 'none',
+    partitions: 1,
+  }
 }

@@ -2,6 +2,7 @@
  * One stream: what it accepts, what it keeps, and which consumers read it. It knows nothing of feeds and deliveries.
  * Order of the checks when a message comes, as on a JetStream server: size, duplicate id, limits.
  */
+import { randomUUID } from 'node:crypto'
 import type { PublishOutcome, StreamReport } from '../../src/adapter.js'
 import type { Clock, Timer } from '../../src/clock.js'
 import { DedupWindow } from '../../src/dedup-window.js'
@@ -34,6 +35,7 @@ export class MemoryStream {
   /** Delayed messages, which no reader sees yet. */
   delayed = 0
   isClosed = false
+  readonly #generation = randomUUID()
   readonly #clock: Clock
   #ids: DedupWindow<Accepted>
   #bytes = 0
@@ -115,6 +117,7 @@ export class MemoryStream {
       firstSequence: last === 0 ? 0 : this.log.first,
       lastSequence: last,
       delayed: this.delayed,
+      generation: this.#generation,
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * What is killed during a chaos run and when, and how long it takes until work goes on. Does the killing through functions it is given.
+ * What is hit during a chaos run and when, and how long it takes until work goes on. Does the hitting through functions it is given.
  */
 import type { Call } from './remote.js'
 
@@ -11,12 +11,15 @@ export interface Work {
 }
 
 export interface Accident {
-  readonly what: 'server' | 'worker'
+  /** Such as `server`. */
+  readonly what: string
+  /** Such as `killed with -9`. */
+  readonly how: string
   /** Such as `25 % published`. */
   readonly when: string
   /** Until it was running again. */
   downMs?: number
-  /** Until the first airport was saved, and the first page sent, that is work of the time after the kill. */
+  /** Until the first airport was saved, and the first page sent, that is work of the time after it. */
   savedMs?: number
   pagedMs?: number
 }
@@ -38,21 +41,23 @@ export class Accidents {
   }
 
   /**
-   * @param isAfter whether work cannot have been done, or not have been there to do, before the kill
-   * @param kill resolves when what was killed is running again
+   * @param isAfter whether work cannot have been done, or not have been there to do, before the accident
+   * @param cause resolves when what was hit is running again
+   * @returns when that is
    */
-  start({ what, when }: Accident, isAfter: Pending['isAfter'], kill: () => Promise<void>): void {
-    const accident: Accident = { what, when }
+  start({ what, how, when }: Accident, isAfter: Pending['isAfter'], cause: () => Promise<void>): Promise<void> {
+    const accident: Accident = { what, how, when }
     const startedAt = performance.now()
     this.all.push(accident)
     this.#pending.add({ accident, startedAt, isAfter })
-    this.#say(`${what} killed with -9 at ${when}`)
-    const done = kill().then(() => {
+    this.#say(`${what} ${how} at ${when}`)
+    const done = cause().then(() => {
       accident.downMs = performance.now() - startedAt
     })
     // It is awaited later, and its failure is news then.
     done.catch(() => {})
     this.#underWay.push(done)
+    return done
   }
 
   observe(work: Work): void {
@@ -66,7 +71,7 @@ export class Accidents {
     }
   }
 
-  /** Resolves when everything killed is running again; rejects when something is not. */
+  /** Resolves when everything is running again; rejects when something is not. */
   async settled(): Promise<void> {
     await Promise.all(this.#underWay)
   }

@@ -1,5 +1,6 @@
-/** What a chaos run says in the end: what was killed, how soon work went on, what was done twice, and the verdict. Counts nothing itself. */
+/** What a chaos run says in the end: what was hit, how soon work went on, what was done twice, and the verdict. Counts nothing itself. */
 import type { Accident } from './accidents.js'
+import type { Repair } from './connect.js'
 import { CONSUMERS } from './consumers.js'
 import { compare, type Difference, type Figures, type Outcome } from './figures.js'
 import type { WorkerFigures } from './remote.js'
@@ -9,6 +10,9 @@ export interface ChaosReport {
   readonly tookMs: number
   readonly accidents: readonly Accident[]
   readonly planned: number
+  /** What is wrong with the backend itself. */
+  readonly audit: readonly Difference[]
+  readonly repairs: readonly Repair[]
   /** Of each worker process, as it last told. */
   readonly workers: readonly WorkerFigures[]
   /** Flights that the bus published again and that were stored already. */
@@ -20,7 +24,7 @@ export interface ChaosReport {
 /** @returns the exit code */
 export function reportChaos(output: Output, report: ChaosReport, measured: Outcome, expected: Figures): 0 | 1 {
   output.line(`${measured.published} flights published and settled by 3 consumers in ${seconds(report.tookMs)}`)
-  const header = ['killed with -9', 'at', 'running again after', 'next airport saved after', 'next page after']
+  const header = ['accident', 'at', 'running again after', 'next airport saved after', 'next page after']
   table(output, header, report.accidents.map(accidentRow))
   table(output, ['consumer', 'handled', 'retried', 'dead', 'seen again'], consumerRows(report.workers))
   output.line('  (of all worker processes, as they last told before they were killed; repeats are legitimate here)')
@@ -28,8 +32,13 @@ export function reportChaos(output: Output, report: ChaosReport, measured: Outco
   output.line(
     `Duplicates hidden: ${report.alreadyStored} flights sent again and stored once, ${report.pagedAgain} pages asked for again and sent once.`,
   )
+  for (const { stream, missing, republished, tookMs } of report.repairs) {
+    output.line(
+      `Repaired: of ${stream}, JetStream lacked ${missing}; ${republished} were sent again in ${seconds(tookMs)}.`,
+    )
+  }
   const { consumers: _, ...outcome } = expected
-  const differences = [...missing(report), ...compare<Outcome>(measured, outcome)]
+  const differences = [...missing(report), ...report.audit, ...compare<Outcome>(measured, outcome)]
   if (reportDifferences(output, differences)) return 1
   output.line('Every figure equals the one computed straight from the file, through all of this:')
   output.line(

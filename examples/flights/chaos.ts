@@ -1,70 +1,71 @@
 /**
- * `npm run demo -- --chaos`: the demo on a server of its own that is killed with -9 three times, and with a worker process that is killed
- * twice. What is there in the end must be what is there without accidents. Store and pager live in this process: nobody kills those.
+ * `npm run demo -- --chaos`: the demo on servers of its own that are killed on the way, as `stages.ts` says, and with a worker process that is
+ * killed twice. What is there in the end must be what is there without accidents. Store and pager live in this process: nobody kills those.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { MessageBus, Receipt } from '../../src/index.js' // busbar
-import { type NatsServer, startNats } from '../../test/servers/nats-server.js'
 import { Accidents } from './accidents.js'
 import { type ChaosReport, reportChaos } from './chaos-report.js'
-import { connectTo } from './connect.js'
+import { connectTo, type Repair } from './connect.js'
 import { CONSUMERS, listDeadLetters, nameOf } from './consumers.js'
 import type { DemoOptions } from './demo.js'
 import { AirportStore, Pager } from './downstream.js'
-import type { Outcome } from './figures.js'
+import type { Difference, Outcome } from './figures.js'
 import { BATCH, publishFlights } from './publish.js'
 import type { Call, WorkerFigures } from './remote.js'
+import { dualStage, natsStage, type Outage, type Stage } from './stages.js'
 import { WorkerProcess } from './worker-process.js'
 
-const SERVER_KILLS = [0.25, 0.5, 0.75]
+const STAGES = { nats: natsStage, dual: dualStage } as const
 const WORKER_KILLS = [0.4, 0.7]
 /** Publishing is spread over that long, outages not counted, so that every kill meets work: twelve seconds, less for few flights. */
 const publishingMs = (flights: number) => Math.min(12_000, 2 * flights)
-/** After a batch was sent: some of it is stored by then, and nobody has been told. */
-const KILL_AFTER_MS = 2
-const DOWN_MS = 500
 const PATIENCE_MS = 60_000
-/** Of the bus: it repeats by itself, in order and with the same ids, for as long as the server is away. */
+/** Of the bus: it repeats by itself, in order and with the same ids, for as long as the server that accepts is away. */
 const PUBLISH_TIMEOUT = '60s'
 
 /** @returns the exit code: 0 every figure is right, 1 one is not, 130 interrupted */
-export async function runChaos(options: Omit<DemoOptions, 'bus'>): Promise<number> {
-  const server = await startNats()
-  options.output.line(`nats-server ${server.version} at ${server.url} runs as process ${server.pid}`)
-  const run = new ChaosRun(options, server)
+export async function runChaos(backend: keyof typeof STAGES, options: Omit<DemoOptions, 'bus'>): Promise<number> {
+  const stage = await STAGES[backend]((text) => options.output.line(text))
+  const run = new ChaosRun(options, stage)
   try {
     return await run.toEnd()
   } finally {
     await run.stop()
-    await server.stop()
+    await stage.stop()
   }
 }
 
 class ChaosRun {
   readonly #options: Omit<DemoOptions, 'bus'>
-  readonly #server: NatsServer
+  readonly #stage: Stage
   readonly #run = Date.now().toString(36)
   readonly #store = new AirportStore()
   readonly #pager = new Pager()
   readonly #accidents: Accidents
   readonly #crash = new AbortController()
   readonly #workers: WorkerProcess[] = []
-  readonly #serverKills = [...SERVER_KILLS]
+  readonly #repairs: Repair[] = []
+  readonly #outages: Outage[]
   readonly #workerKills = [...WORKER_KILLS]
+  /** Resolves when no server is down. */
+  #up = Promise.resolve()
   #accepted = 0
   #alreadyStored = 0
   #saved = 0
 
-  constructor(options: Omit<DemoOptions, 'bus'>, server: NatsServer) {
+  constructor(options: Omit<DemoOptions, 'bus'>, stage: Stage) {
     this.#options = options
-    this.#server = server
+    this.#stage = stage
+    this.#outages = [...stage.outages]
     this.#accidents = new Accidents((text) => options.output.line(text))
   }
 
   async toEnd(): Promise<number> {
     const { flights, expected, signal, output } = this.#options
     const startedAt = performance.now()
-    await using bus = await connectTo(this.#server.url)
+    await using bus = await connectTo(this.#stage.servers, (repair) => this.#repairs.push(repair))
+    await this.#stage.prepare(bus)
     await this.#startWorker()
     const ticker = setInterval(() => this.#showStatus(), 100)
     try {
@@ -75,12 +76,15 @@ class ChaosRun {
       clearInterval(ticker)
     }
     if (signal.aborted) {
-      output.line(`Interrupted after ${this.#accepted} of ${flights.length} flights; the server and its data are gone.`)
+      output.line(
+        `Interrupted after ${this.#accepted} of ${flights.length} flights; the servers and their data are gone.`,
+      )
       return 130
     }
     await Promise.all(this.#workers.slice(-1).map((worker) => worker.stop()))
+    const tookMs = performance.now() - startedAt
     const measured = await this.#measure(bus)
-    return reportChaos(output, this.#report(performance.now() - startedAt), measured, expected)
+    return reportChaos(output, this.#report(tookMs, await this.#stage.audit(bus, expected)), measured, expected)
   }
 
   /** What was killed is waited for, since what is only being started could not be stopped. */
@@ -101,19 +105,15 @@ class ChaosRun {
     })
   }
 
-  #onSending(line: number): void {
-    const [share] = this.#serverKills
-    if (share === undefined || line < share * this.#options.flights.length) return
-    this.#serverKills.shift()
-    const when = `${share * 100} % published`
+  /** Where publishing goes on without a server, the next outage waits for the end of the one before. */
+  async #onSending(line: number): Promise<void> {
+    const [outage] = this.#outages
+    if (outage === undefined || line < outage.at * this.#options.flights.length) return
+    this.#outages.shift()
+    await this.#up
+    const { what, how, at } = outage
     const isAfter = ({ call }: { call: Call }) => call.to !== 'load' && call.line >= line + BATCH
-    this.#accidents.start({ what: 'server', when }, isAfter, async () => {
-      await wait(KILL_AFTER_MS)
-      await this.#server.kill()
-      await wait(DOWN_MS)
-      await this.#server.restart()
-      this.#options.output.line(`server runs again as process ${this.#server.pid}`)
-    })
+    this.#up = this.#accidents.start({ what, how, when: `${at * 100} % published` }, isAfter, () => outage.cause())
   }
 
   #onAccepted(receipts: readonly Receipt[]): void {
@@ -124,10 +124,11 @@ class ChaosRun {
   async #startWorker(): Promise<void> {
     const number = this.#workers.length
     const worker = new WorkerProcess({
-      args: [this.#server.url, this.#run, this.#options.order ?? 'key'],
+      args: [JSON.stringify(this.#stage.servers), this.#run, this.#options.order ?? 'key'],
       store: this.#store,
       pager: this.#pager,
       onDone: (call) => this.#onDone(call, number),
+      onRepaired: (repair) => this.#repairs.push(repair),
       onCrash: (error) => this.#crash.abort(error),
     })
     this.#workers.push(worker)
@@ -142,8 +143,8 @@ class ChaosRun {
     const [share] = this.#workerKills
     if (share === undefined || this.#saved < share * this.#options.flights.length) return
     this.#workerKills.shift()
-    this.#accidents.start(
-      { what: 'worker', when: `${share * 100} % settled` },
+    void this.#accidents.start(
+      { what: 'worker', how: 'killed with -9', when: `${share * 100} % settled` },
       (work) => work.worker > worker,
       async () => {
         await this.#workers.at(-1)?.kill()
@@ -175,15 +176,17 @@ class ChaosRun {
       published: streams.find(({ name }) => name === 'flights')?.messages ?? 0,
       pages: this.#pager.paged.size,
       deadLetters: await listDeadLetters(bus, this.#run),
-      airports: this.#store.rows,
+      airports: await this.#stage.airports(bus, this.#store),
     }
   }
 
-  #report(tookMs: number): ChaosReport {
+  #report(tookMs: number, audit: readonly Difference[]): ChaosReport {
     return {
       tookMs,
+      audit,
       accidents: this.#accidents.all,
-      planned: SERVER_KILLS.length + WORKER_KILLS.length,
+      repairs: this.#repairs,
+      planned: this.#stage.outages.length + WORKER_KILLS.length,
       workers: this.#workers.map((worker): WorkerFigures => worker.figures),
       alreadyStored: this.#alreadyStored,
       pagedAgain: this.#pager.repeated,

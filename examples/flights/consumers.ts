@@ -8,7 +8,9 @@ import {
   type Pool,
   type PoolOptions,
   Reject,
+  type RetryOptions,
   type StreamDefinition,
+  type Transaction,
   topic,
 } from '../../src/index.js' // busbar
 import { type Flight, flightSchema, isImpossible, isLate } from './data.js'
@@ -26,30 +28,38 @@ export type Consumers = Readonly<Record<(typeof CONSUMERS)[number], Pool>>
 export interface ConsumersOptions {
   /** A word of its own for each run, so that a run on a server meets nothing of earlier ones. */
   readonly run: string
-  readonly store: Store
+  /**
+   * Of the statistics. One in the transaction of the attempt (`ctx.tx`, only on a ledger) counts every flight exactly once; with any other,
+   * the handler has to recognise what it has counted before.
+   */
+  readonly store: Store | ((tx: Transaction) => Store)
   readonly pager: Paging
   /** Of the statistics. Default `'key'`. */
   readonly order?: 'key' | 'none'
-  /** Default 4, one more than the most stubborn flight needs. A process that is killed costs what it held one attempt each. */
-  readonly attempts?: number
+  /** Default: 4 attempts, one more than the most stubborn flight needs. A process that is killed costs what it held one attempt each. */
+  readonly retry?: RetryOptions
   /** Default: that of the bus. */
   readonly ackWait?: Duration
 }
 
+// Waits are short because the demo is: a real pager deserves seconds.
+const RETRY: RetryOptions = { attempts: 4, backoff: ['2ms', '5ms', '10ms'] }
+
 export async function startConsumers(bus: MessageBus, settings: ConsumersOptions): Promise<Consumers> {
-  const { run, store, pager, order = 'key', attempts = 4, ackWait } = settings
+  const { run, store, pager, order = 'key', retry = RETRY, ackWait } = settings
   const shared = { stream: 'flights', filter: FlightLanded, from: 'new' } as const
   const consumer = ackWait === undefined ? shared : { ...shared, ackWait }
-  // Waits are short because the demo is: a real pager deserves seconds.
-  const options: PoolOptions = { concurrency: 64, retry: { attempts, backoff: ['2ms', '5ms', '10ms'] } }
+  const options: PoolOptions = { concurrency: 64, retry }
 
   const delays = await bus.consume(
     { ...consumer, name: nameOf('delays', run), order },
-    async ({ data: flight, id }) => {
+    async ({ data: flight, id }, context) => {
       const line = lineOf(id)
-      const before = await store.load(flight.origin)
-      if (isCounted(before, line)) return
-      await store.save(flight.origin, afterDeparture(before, flight, line), flight, line)
+      const isExact = typeof store === 'function'
+      const airports = isExact ? store(context.tx) : store
+      const before = await airports.load(flight.origin)
+      if (!isExact && isCounted(before, line)) return
+      await airports.save(flight.origin, afterDeparture(before, flight, line), flight, line)
     },
     options,
   )

@@ -3,7 +3,8 @@
  * Owns the process: arguments, environment, signals, exit code.
  *
  *     npm run demo -- --flights 4000    only the first so many
- *     npm run demo -- --chaos           with MESSAGE_BUS=nats: on a server of its own that is killed, and so is a worker process
+ *     npm run demo -- --chaos           on servers of its own that are killed, and so is a worker process: with MESSAGE_BUS=nats
+ *                                     NATS; with MESSAGE_BUS=dual also PostgreSQL, and all that JetStream has stored is deleted
  *     npm run demo -- --order none      must fail: the statistics need the order
  */
 import { parseArgs } from 'node:util'
@@ -28,12 +29,14 @@ async function main(): Promise<number> {
   const { MESSAGE_BUS: backend = 'memory' } = process.env
   const unset = process.env.MESSAGE_BUS === undefined
   output.line(unset ? 'MESSAGE_BUS is not set: using memory' : `MESSAGE_BUS is ${backend}`)
-  if (chaos && backend !== 'nats')
-    throw misused('--chaos kills servers, and this backend has none. Set MESSAGE_BUS=nats')
   const flights = (await loadFlights()).slice(0, count)
   const demo = { flights, expected: trueFigures(flights), signal, output, order }
-  // Loaded only here: it brings a backend of its own.
-  if (chaos) return await (await import('./chaos.js')).runChaos(demo)
+  if (chaos) {
+    if (backend !== 'nats' && backend !== 'dual')
+      throw misused('--chaos kills servers, and this backend has none. Set MESSAGE_BUS=nats or MESSAGE_BUS=dual')
+    // Loaded only here: it brings backends of its own.
+    return await (await import('./chaos.js')).runChaos(backend, demo)
+  }
   // busbar warns of each dead letter; here they are expected, and listed at the end.
   await using bus = await busFromEnv({ BUSBAR_LOG: 'error', ...process.env, MESSAGE_BUS: backend }, { streams })
   return await runDemo({ ...demo, bus })

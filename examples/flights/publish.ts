@@ -11,8 +11,8 @@ export const BATCH = 200
 export interface PublishingOptions {
   readonly run: string
   readonly signal: AbortSignal
-  /** Hears the line that begins the next batch, just before it is sent. */
-  readonly onSending?: (line: number) => void
+  /** Hears the line that begins the next batch, just before it is sent, and may delay it. */
+  readonly onSending?: (line: number) => void | Promise<void>
   readonly onAccepted: (receipts: readonly Receipt[]) => void
   /** How long the bus may repeat a batch. Default '5s', as of the bus. */
   readonly timeout?: Duration
@@ -31,7 +31,7 @@ export async function publishFlights(
       data: flight,
       options: { id: idOf(run, from + at), key: flight.origin },
     }))
-    onSending?.(from)
+    await onSending?.(from)
     onAccepted(await bus.publishBatch(entries, { timeout }))
     if (pauseMs > 0) await pause(pauseMs)
     else await nextTurn()

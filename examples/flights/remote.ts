@@ -2,6 +2,8 @@
  * Store and pager across a process border: what a worker process and its parent say to each other over IPC, and the worker's end of it.
  * The bus is not used for it, since the bus is what is being killed.
  */
+
+import type { Repair } from './connect.js'
 import type { Flight } from './data.js'
 import type { Paging, Store } from './downstream.js'
 import type { AirportFigures, ConsumerFigures } from './figures.js'
@@ -23,6 +25,7 @@ export type WorkerFigures = Readonly<Record<string, ConsumerFigures & { readonly
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'figures'; readonly figures: WorkerFigures }
+  | { readonly kind: 'repaired'; readonly repair: Repair }
   | { readonly kind: 'call'; readonly number: number; readonly call: Call }
 
 export type ToWorker =

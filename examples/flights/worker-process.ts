@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { Repair } from './connect.js'
 import type { AirportStore, Pager } from './downstream.js'
 import type { AirportFigures } from './figures.js'
 import type { Call, FromWorker, ToWorker, WorkerFigures } from './remote.js'
@@ -14,12 +15,14 @@ const FOLDER = fileURLToPath(new URL('.', import.meta.url))
 const STOP_WITHIN_MS = 10_000
 
 export interface WorkerOptions {
-  /** Handed to the process: url, run, order. */
+  /** Handed to the process: servers, run, order. */
   readonly args: readonly string[]
   readonly store: AirportStore
   readonly pager: Pager
   /** Hears each call that succeeded. */
   readonly onDone: (call: Call, worker: WorkerProcess) => void
+  /** Hears of what its ledger has mended. */
+  readonly onRepaired: (repair: Repair) => void
   /** Hears that the process has ended though nobody asked for it. */
   readonly onCrash: (error: Error) => void
 }
@@ -49,6 +52,7 @@ export class WorkerProcess {
       child.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') resolve()
         else if (message.kind === 'figures') this.figures = message.figures
+        else if (message.kind === 'repaired') options.onRepaired(message.repair)
         else void this.#answer(message.number, message.call)
       })
     })

@@ -29,6 +29,7 @@ export const supports: Capabilities = {
   survivesRestart: false,
   reconnects: false,
   publishDedup: false,
+  keepsIds: false,
   idConflict: false,
   delayedPublish: false,
   workqueue: false,

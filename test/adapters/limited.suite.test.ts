@@ -14,6 +14,7 @@ const NO: Capabilities = {
   survivesRestart: false,
   reconnects: false,
   publishDedup: false,
+  keepsIds: false,
   idConflict: false,
   delayedPublish: false,
   workqueue: false,

@@ -1,6 +1,7 @@
 /** The README's table of backends says what the manifests of the adapters say. */
 import { readFile } from 'node:fs/promises'
 import { expect, it } from 'vitest'
+import { dual } from '../../adapters/dual/index.js'
 import { jetstream } from '../../adapters/jetstream/index.js'
 import { memory } from '../../adapters/memory/index.js'
 import type { Capabilities } from '../../src/adapter.js'
@@ -11,6 +12,7 @@ const ROWS: Readonly<Record<Exclude<keyof Capabilities, 'durability'>, string>> 
   survivesRestart: 'survives a restart',
   reconnects: 'finds a lost connection again',
   publishDedup: 'repeated ids are recognised',
+  keepsIds: 'an id is taken for as long as its message is kept',
   idConflict: 'a repeated id with other content is refused',
   delayedPublish: 'delayed publish',
   workqueue: 'workqueue retention',
@@ -47,5 +49,7 @@ function table(backends: Readonly<Record<string, Capabilities>>): string {
 
 it('the README chooses between backends by what their adapters declare', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
-  expect(readme).toContain(table({ memory: memory().supports, nats: jetstream().supports }))
+  const inner = jetstream()
+  const ledger = dual({ inner, connection: 'postgres://nobody@127.0.0.1/none' })
+  expect(readme).toContain(table({ memory: memory().supports, nats: inner.supports, dual: ledger.supports }))
 })

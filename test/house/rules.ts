@@ -26,6 +26,7 @@ const FOR_ADAPTERS = new Set(
     'duration',
     'errors',
     'escape',
+    'ledger',
     'logger',
     'message',
     'receipt',

@@ -23,9 +23,17 @@ export interface PostgresServer {
   /** `postgres://busbar@127.0.0.1:port/postgres`; user `busbar` is the superuser and needs no password. */
   readonly url: string
   readonly port: number
+  /** Of the server that runs now. */
   readonly pid: number
   /** Such as `15.12`. */
   readonly version: string
+  /** Immediate shutdown, as a crash: nothing is written that was not, and the next start recovers. Resolves when the process is gone. */
+  kill(): Promise<void>
+  /** Kills it unless it is down, and starts it on its port with its data. */
+  restart(): Promise<void>
+  /** SIGSTOP to the server and all that serves its clients: connections stay and nobody answers. */
+  pause(): Promise<void>
+  resume(): Promise<void>
   /** Fast shutdown; resolves when the process and its folder are gone. Also twice. */
   stop(): Promise<void>
 }
@@ -43,8 +51,9 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     const data = join(folder, 'data')
     const initdb = ['-D', data, '-U', 'busbar', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
     await run(join(bin, 'initdb'), initdb, { cwd: folder, ...user })
-    const { server, port } = await serve({ command: join(bin, 'postgres'), folder, user, data, options })
-    return new ThrowAwayPostgres(server, port, folder)
+    const serving = { command: join(bin, 'postgres'), folder, user, data, options }
+    const { server, port } = await serve(serving)
+    return new ThrowAwayPostgres(server, port, serving)
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error
@@ -54,23 +63,59 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 class ThrowAwayPostgres implements PostgresServer {
   readonly url: string
   readonly port: number
-  readonly pid: number
   readonly version: string
-  readonly #server: ServerProcess
-  readonly #folder: string
+  readonly #serving: Serving
+  #server: ServerProcess
 
-  constructor(server: ServerProcess, port: number, folder: string) {
+  constructor(server: ServerProcess, port: number, serving: Serving) {
     this.url = `postgres://busbar@127.0.0.1:${port}/postgres`
     this.port = port
-    this.pid = server.pid
     this.version = /starting PostgreSQL (\S+)/.exec(server.log)?.[1] ?? 'unknown'
+    this.#serving = serving
     this.#server = server
-    this.#folder = folder
+  }
+
+  get pid(): number {
+    return this.#server.pid
+  }
+
+  async kill(): Promise<void> {
+    await this.#server.end('SIGQUIT')
+  }
+
+  async restart(): Promise<void> {
+    await this.kill()
+    this.#server = await startOn(this.port, this.#serving)
+  }
+
+  async pause(): Promise<void> {
+    await this.#signalAll('SIGSTOP')
+  }
+
+  async resume(): Promise<void> {
+    await this.#signalAll('SIGCONT')
   }
 
   async stop(): Promise<void> {
+    await this.resume()
     await this.#server.end('SIGINT')
-    await rm(this.#folder, { recursive: true, force: true })
+    await rm(this.#serving.folder, { recursive: true, force: true })
+  }
+
+  async #signalAll(signal: NodeJS.Signals): Promise<void> {
+    if (!this.#server.isRunning) return
+    const { stdout } = await run('ps', ['-o', 'pid=', '--ppid', String(this.pid)]).catch(() => ({ stdout: '' }))
+    this.#server.signal(signal)
+    for (const pid of stdout.split('\n').map(Number).filter(Boolean)) signalOne(pid, signal)
+  }
+}
+
+/** A server process may have ended since it was listed. */
+function signalOne(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    return
   }
 }
 
@@ -82,20 +127,29 @@ interface Serving {
   readonly options: PostgresOptions
 }
 
-async function serve({ command, folder, user, data, options }: Serving) {
-  const settings = Object.entries({ unix_socket_directories: '', ...options.settings })
+async function serve(serving: Serving): Promise<{ server: ServerProcess; port: number }> {
   for (let tries = 1; ; tries++) {
     const [port = 0] = await freePorts(1)
-    const place = ['-D', data, '-h', '127.0.0.1', '-p', String(port)]
-    const args = [...place, ...settings.flatMap(([name, value]) => ['-c', `${name}=${value}`])]
-    const server = await ServerProcess.start({ command, args, folder, ...(user && { user }) })
     try {
-      await server.said(/database system is ready to accept connections/)
-      return { server, port }
+      return { server: await startOn(port, serving), port }
     } catch (error) {
-      await server.end('SIGINT')
-      if (tries === PORT_TRIES || !server.log.includes('Address already in use')) throw error
+      if (tries === PORT_TRIES || !`${error}`.includes('Address already in use')) throw error
     }
+  }
+}
+
+/** Resolves when clients can connect. */
+async function startOn(port: number, { command, folder, user, data, options }: Serving): Promise<ServerProcess> {
+  const settings = Object.entries({ unix_socket_directories: '', ...options.settings })
+  const place = ['-D', data, '-h', '127.0.0.1', '-p', String(port)]
+  const args = [...place, ...settings.flatMap(([name, value]) => ['-c', `${name}=${value}`])]
+  const server = await ServerProcess.start({ command, args, folder, ...(user && { user }) })
+  try {
+    await server.said(/database system is ready to accept connections/)
+    return server
+  } catch (error) {
+    await server.end('SIGINT')
+    throw error
   }
 }
 

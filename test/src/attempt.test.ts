@@ -1,9 +1,12 @@
 /** One handler call: it has one outcome, whatever the handler does, and nothing after it was aborted. */
 import { describe, expect, it } from 'vitest'
+import type { Delivery } from '../../src/adapter.js'
 import { Attempt, type AttemptOwner, Held } from '../../src/attempt.js'
 import { ReceivedMessage } from '../../src/contract.js'
 import { BusError } from '../../src/errors.js'
+import type { QueryResult } from '../../src/ledger.js'
 import { NO_HEADERS } from '../../src/message.js'
+import { type Begun, beginWork } from '../../src/transaction.js'
 import { codeOf } from '../code-of.js'
 
 type Ending = readonly [outcome: 'succeeded' | 'failed', error: unknown, failures: readonly [Held, unknown][]]
@@ -23,6 +26,43 @@ class Owner implements AttemptOwner {
 
   working(): void {
     this.beats++
+  }
+
+  begin(): Begun {
+    return beginWork(this.work, () => Promise.reject(new Error('nothing is published here')))
+  }
+
+  readonly work = new Work()
+}
+
+/** Writes down how it ended. */
+class Work {
+  isUsed = false
+  isSettledBefore = false
+  ended: string[] = []
+  refuses: Error | undefined
+
+  async client(): Promise<undefined> {
+    this.isUsed = true
+    if (this.refuses !== undefined) throw this.refuses
+  }
+
+  async query<Row>(): Promise<QueryResult<Row>> {
+    await this.client()
+    return { rows: [], rowCount: 0 }
+  }
+
+  publish(): void {
+    this.isUsed = true
+  }
+
+  async commit(failed: readonly Delivery[] = []): Promise<void> {
+    await this.client()
+    this.ended.push(`commit without ${failed.length}`)
+  }
+
+  async rollback(): Promise<void> {
+    this.ended.push('rollback')
   }
 }
 
@@ -168,5 +208,63 @@ describe('an attempt at a batch', () => {
     expect([attempt.attemptOf(one.received), attempt.attemptOf(two.received)]).toEqual([1, 5])
     expect(codeOf(() => attempt.attemptOf(stranger.received))).toBe('BUS_INVALID_OPTION')
     expect(codeOf(() => attempt.fail(stranger.received, 'x'))).toBe('BUS_INVALID_OPTION')
+  })
+})
+
+describe('an attempt with a transaction', () => {
+  const run = async (owner: Owner, handler: (attempt: Attempt) => unknown, of = [held(1)]): Promise<Attempt> => {
+    const attempt = new Attempt(owner, of)
+    attempt.run(handler)
+    await turn()
+    return attempt
+  }
+
+  it('has succeeded when the transaction is committed', async () => {
+    const owner = new Owner()
+    await run(owner, async ({ tx }) => void (await tx.query('insert')))
+    expect([owner.endings, owner.work.ended]).toEqual([[['succeeded', undefined, []]], ['commit without 0']])
+  })
+
+  it('commits nothing when the handler has used nothing', async () => {
+    const owner = new Owner()
+    await run(owner, ({ tx }) => void tx)
+    expect([owner.endings.length, owner.work.ended]).toEqual([1, []])
+  })
+
+  it('has failed when the transaction cannot be committed', async () => {
+    const owner = new Owner()
+    owner.work.refuses = new Error('no')
+    await run(owner, ({ tx }) => void tx.query('insert').catch(() => {}))
+    expect([owner.endings, owner.work.ended]).toEqual([[['failed', owner.work.refuses, []]], ['rollback']])
+  })
+
+  it('rolls back when its handler fails, and when it is aborted', async () => {
+    const [failing, late] = [new Owner(), new Owner()]
+    await run(failing, async ({ tx }) => {
+      await tx.query('insert')
+      throw timeout
+    })
+    const attempt = await run(late, ({ tx }) => tx.query('insert').then(() => new Promise(() => {})))
+    attempt.abort(timeout)
+    expect([failing.work.ended, late.work.ended, late.endings]).toEqual([['rollback'], ['rollback'], []])
+  })
+
+  it('has succeeded, whatever its handler says, when an earlier transaction settled its message', async () => {
+    const owner = new Owner()
+    owner.work.isSettledBefore = true
+    owner.work.refuses = new Error('handled already')
+    await run(owner, ({ tx }) => tx.query('insert'))
+    expect([owner.endings, owner.work.ended]).toEqual([[['succeeded', undefined, []]], []])
+  })
+
+  it('leaves out of the commit what the handler called failed', async () => {
+    const owner = new Owner()
+    const both = [held(1), held(2)]
+    const handler = async (attempt: Attempt): Promise<void> => {
+      await attempt.tx.query('insert')
+      for (const { received } of both.slice(1)) attempt.fail(received, timeout)
+    }
+    await run(owner, handler, both)
+    expect(owner.work.ended).toEqual(['commit without 1'])
   })
 })

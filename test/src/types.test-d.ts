@@ -8,6 +8,7 @@ import {
   type MessageBus,
   type Pool,
   type Receipt,
+  type Transaction,
   topic,
 } from '../../src/index.js'
 
@@ -126,6 +127,7 @@ describe('contexts', () => {
       readonly attempt: number
       readonly lastAttempt: boolean
       readonly signal: AbortSignal
+      readonly tx: Transaction
       working(): void
     }>()
     expectTypeOf<BatchContext>().toHaveProperty('fail')

@@ -36,7 +36,6 @@ describe('configuration', () => {
 
   it.each([
     ['MESSAGE_BUS', 'kafka'],
-    ['MESSAGE_BUS', 'dual'],
     ['BUSBAR_CONCURRENCY', '0'],
     ['BUSBAR_CONCURRENCY', '1.5'],
     ['BUSBAR_CONCURRENCY', 'many'],
@@ -155,12 +154,14 @@ describe('configuration', () => {
     expect(problemsOf({ MESSAGE_BUS: ' memory\n' })).toEqual([expect.stringContaining('MESSAGE_BUS=" memory\\n" ')])
   })
 
-  it('says of a known backend that this version does not have it, and of an unknown one what there is', () => {
-    expect(problemsOf({ MESSAGE_BUS: 'dual' })).toEqual([
-      expect.stringMatching(/does not have; available: memory, nats$/),
-    ])
+  it('says that dual needs a database', () => {
+    expect(problemsOf({ MESSAGE_BUS: 'dual' })).toEqual([expect.stringMatching(/^DATABASE_URL is not set/)])
+    expect(problemsOf({ MESSAGE_BUS: 'dual', DATABASE_URL: 'postgres://busbar@127.0.0.1/busbar' })).toEqual([])
+  })
+
+  it('says of an unknown backend what there is', () => {
     for (const value of ['kafka', 'toString', '__proto__']) {
-      expect(problemsOf({ MESSAGE_BUS: value })).toEqual([expect.stringMatching(/is not one of: memory, nats$/)])
+      expect(problemsOf({ MESSAGE_BUS: value })).toEqual([expect.stringMatching(/is not one of: memory, nats, dual$/)])
     }
   })
 

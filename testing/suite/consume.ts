@@ -3,8 +3,8 @@
  * Where a consumer starts is `start.ts`.
  */
 import assert from 'node:assert/strict'
-import { nth, pass, range, refuses, until } from './expect.js'
-import { type GroupDefinition, scenario, when, without } from './harness.js'
+import { nth, pass, range, refuses } from './expect.js'
+import { type GroupDefinition, scenario } from './harness.js'
 
 export const consume: GroupDefinition = {
   name: 'consume',
@@ -256,36 +256,6 @@ export const consume: GroupDefinition = {
       )
       await s.idle(bus)
       assert.deepEqual([counts.size, Math.max(...counts.values())], [1000, 1])
-    }),
-
-    without('transactions', 'a handler is given no transaction', async (s) => {
-      const bus = await s.bus()
-      let hasTransaction: boolean | undefined
-      await bus.consume(
-        s.consumer(),
-        (_, context) => {
-          hasTransaction = 'tx' in context && context.tx !== undefined
-        },
-        s.pool(),
-      )
-      await s.publish(bus, 'a', [1])
-      await until(() => hasTransaction !== undefined, 'the handler to run')
-      assert.equal(hasTransaction, false)
-    }),
-
-    when('transactions', 'a handler is given a transaction', async (s) => {
-      const bus = await s.bus()
-      let hasTransaction: boolean | undefined
-      await bus.consume(
-        s.consumer(),
-        (_, context) => {
-          hasTransaction = 'tx' in context && context.tx !== undefined
-        },
-        s.pool(),
-      )
-      await s.publish(bus, 'a', [1])
-      await until(() => hasTransaction !== undefined, 'the handler to run')
-      assert.equal(hasTransaction, true)
     }),
   ],
 }

@@ -7,7 +7,7 @@ import { Reject } from '../../src/errors.js'
 import { nth, range, until } from './expect.js'
 import { type GroupDefinition, scenario, when } from './harness.js'
 
-const slowRetry = { attempts: 5, backoff: [120], jitter: 0 }
+const slowRetry = { attempts: 5, backoff: [800], jitter: 0 }
 
 export const order: GroupDefinition = {
   name: 'order',

@@ -15,7 +15,17 @@ function stored(sequence: number, subject: string, time = sequence): StoredMessa
 }
 
 function consumer(from: ResolvedStart, filters: readonly string[], replay: 'instant' | 'original'): ResolvedConsumer {
-  return { name: 'c', stream: 's', filters, from, ackWaitMs: 1000, maxInFlight: 10, replay, order: 'none' }
+  return {
+    name: 'c',
+    stream: 's',
+    filters,
+    from,
+    ackWaitMs: 1000,
+    maxInFlight: 10,
+    replay,
+    order: 'none',
+    partitions: 1,
+  }
 }
 
 /** What a consumer that starts there has to see of the messages that are there, in order. */

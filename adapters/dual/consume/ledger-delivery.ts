@@ -1,0 +1,25 @@
+/** A delivery as the bus sees it: the message as the ledger has it, and what is needed to settle it. */
+import type { Delivery } from '../../../src/adapter.js'
+import type { StoredMessage } from '../../../src/message.js'
+
+export class LedgerDelivery implements Delivery {
+  readonly message: StoredMessage
+  readonly attempt: number
+  /** Row of the consumer. */
+  readonly consumer: number
+  /** The inner backend's. */
+  readonly inner: Delivery
+  /** The ledger has it as settled already: by a transaction, or with its dead letter. */
+  isRecorded = false
+
+  constructor(message: StoredMessage, consumer: number, inner: Delivery) {
+    this.message = message
+    this.attempt = inner.attempt
+    this.consumer = consumer
+    this.inner = inner
+  }
+}
+
+export function ledgerDeliveries(deliveries: readonly Delivery[]): LedgerDelivery[] {
+  return deliveries.filter((delivery) => delivery instanceof LedgerDelivery)
+}

@@ -1,0 +1,181 @@
+/**
+ * A feed of the inner backend, seen through the ledger: deliveries carry the ledger's positions, and what the ledger has as settled or gone
+ * is acknowledged without reaching the bus. Whether a message is settled is asked only where it can be: it comes again (another attempt,
+ * marked by the relay) or lies where others have settled. Order is kept: what comes behind a question waits for its answer.
+ */
+import type { Adapter, AdapterHost, Delivery, Feed, Sink } from '../../../src/adapter.js'
+import { describeThrown } from '../../../src/errors.js'
+import type { StoredMessage } from '../../../src/message.js'
+import type { Database } from '../database/database.js'
+import { notNeeded, type Position } from '../sql/not-needed.js'
+import { fromInner, type Stamp, stampOf } from '../stamp.js'
+import type { Standing } from './consumers.js'
+import { LedgerDelivery } from './ledger-delivery.js'
+
+/** A message that did not come from the ledger is put aside for this long. */
+const FOREIGN_DELAY_MS = 60_000
+const RETRY_MS = 200
+
+export interface FeedParts {
+  readonly database: Database
+  readonly inner: Adapter
+  readonly host: AdapterHost
+  readonly standing: Standing
+  readonly consumer: string
+  readonly onStopped?: (feed: LedgerFeed) => void
+}
+
+/** In doubt: the ledger has to be asked. */
+interface Arrived {
+  readonly delivery: LedgerDelivery
+  readonly isInDoubt: boolean
+}
+
+export class LedgerFeed implements Sink, Feed {
+  readonly consumer: string
+  readonly #parts: FeedParts
+  readonly #sink: Sink
+  readonly #owed: Set<number>
+  /** Arrived, behind a question. */
+  #line: Arrived[] = []
+  #isAsking = false
+  #feed: Feed | undefined
+  #granted = 0
+  #isStopped = false
+  /** Messages of others that are in the inner stream. */
+  foreign = 0
+
+  constructor(parts: FeedParts, sink: Sink) {
+    this.consumer = parts.consumer
+    this.#parts = parts
+    this.#sink = sink
+    this.#owed = new Set(parts.standing.owed)
+  }
+
+  /** The inner feed may deliver before it is known here. */
+  began(feed: Feed): void {
+    this.#feed = feed
+    if (this.#granted > 0) feed.grant(this.#granted)
+    this.#granted = 0
+  }
+
+  // Feed: the bus's side.
+
+  grant(count: number): void {
+    if (this.#feed === undefined) this.#granted += count
+    else this.#feed.grant(count)
+  }
+
+  pending(): number {
+    return this.#feed?.pending() ?? 0
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#parts.onStopped?.(this)
+    await this.#feed?.stop()
+    const unheard = this.#line.map(({ delivery }) => delivery.inner)
+    this.#line = []
+    if (unheard.length > 0) await this.#settle(unheard, 'release')
+  }
+
+  // Sink: the inner backend's side.
+
+  deliver(deliveries: readonly Delivery[]): void {
+    const arrived: Arrived[] = []
+    const done: Delivery[] = []
+    for (const delivery of deliveries) {
+      const stamp = stampOf(delivery.message.headers)
+      if (stamp === undefined) this.#putAside(delivery)
+      else if (this.#isDone(stamp)) done.push(delivery)
+      else arrived.push(this.#arrival(delivery, stamp))
+    }
+    if (done.length > 0) this.#passOver(done)
+    if (arrived.length === 0) return
+    if (!this.#isAsking && !arrived.some(({ isInDoubt }) => isInDoubt))
+      return this.#sink.deliver(arrived.map(({ delivery }) => delivery))
+    this.#line.push(...arrived)
+    if (!this.#isAsking) void this.#ask()
+  }
+
+  awaiting(messages: readonly StoredMessage[]): void {
+    this.#sink.awaiting(inLedger(messages))
+  }
+
+  gone(messages: readonly StoredMessage[]): void {
+    this.#sink.gone(inLedger(messages))
+  }
+
+  /** For sure: the floor only rises, and nothing is added to what is owed. */
+  #isDone({ position }: Stamp): boolean {
+    return position <= this.#parts.standing.floor && !this.#owed.has(position)
+  }
+
+  #arrival(delivery: Delivery, stamp: Stamp): Arrived {
+    const { id, highest } = this.#parts.standing
+    const isInDoubt = stamp.isAgain || delivery.attempt > 1 || stamp.position <= highest
+    return { delivery: new LedgerDelivery(fromInner(delivery.message, stamp), id, delivery), isInDoubt }
+  }
+
+  async #ask(): Promise<void> {
+    this.#isAsking = true
+    while (this.#line.length > 0 && !this.#isStopped) {
+      const line = [...this.#line]
+      const positions = line.filter(({ isInDoubt }) => isInDoubt).map(({ delivery }) => delivery.message.sequence)
+      const done = await this.#notNeeded(positions)
+      if (done === undefined || this.#isStopped) continue
+      this.#line = this.#line.slice(line.length)
+      const isDone = ({ delivery }: Arrived): boolean => done.has(delivery.message.sequence)
+      this.#passOver(line.filter(isDone).map(({ delivery }) => delivery.inner))
+      const needed = line.filter((each) => !isDone(each)).map(({ delivery }) => delivery)
+      if (needed.length > 0) this.#sink.deliver(needed)
+    }
+    // In the same breath as the last look at the line: nothing can arrive in between.
+    this.#isAsking = false
+  }
+
+  /** Undefined when nobody could be asked; waits a little then. */
+  async #notNeeded(positions: readonly number[]): Promise<ReadonlySet<number> | undefined> {
+    if (positions.length === 0) return new Set()
+    const { database, standing, host, consumer } = this.#parts
+    try {
+      const rows = await database.query<Position>('work', notNeeded(database.schema, standing.id, positions))
+      return new Set(rows.map(({ position }) => Number(position)))
+    } catch (thrown) {
+      const fields = { consumer, error: describeThrown(thrown) }
+      host.logger.log('debug', '[dual] nobody can say yet which messages are settled', fields)
+      await new Promise<void>((resolve) => void host.clock.timer(RETRY_MS, resolve))
+      return undefined
+    }
+  }
+
+  /** Newer messages of their keys may have waited for them: after an attempt whose settlement was recorded, and its answer lost. */
+  #passOver(deliveries: readonly Delivery[]): void {
+    if (deliveries.length === 0) return
+    void this.#settle(deliveries, 'ack')
+    this.gone(deliveries.map(({ message }) => message))
+    this.grant(deliveries.length)
+  }
+
+  #putAside(delivery: Delivery): void {
+    this.foreign++
+    void this.#settle([delivery], 'aside')
+    this.grant(1)
+  }
+
+  async #settle(deliveries: readonly Delivery[], how: 'ack' | 'release' | 'aside'): Promise<void> {
+    const { inner, host } = this.#parts
+    try {
+      await inner.settle(deliveries, how === 'aside' ? { kind: 'nak', delayMs: FOREIGN_DELAY_MS } : { kind: how })
+    } catch (thrown) {
+      host.logger.log('debug', '[dual] the inner backend did not take a settlement', { error: describeThrown(thrown) })
+    }
+  }
+}
+
+function inLedger(messages: readonly StoredMessage[]): StoredMessage[] {
+  return messages.flatMap((message) => {
+    const stamp = stampOf(message.headers)
+    return stamp === undefined ? [] : [fromInner(message, stamp)]
+  })
+}

@@ -1,0 +1,267 @@
+/** How messages get into the ledger: one function, so that a group commit is one round trip. Its steps are told where they are. */
+export const append = `
+-- A message on its way into the ledger. "start" and "length" say where its payload lies in the batch's payloads.
+create type draft as (
+  ord int, stream_id int, id text, dedup_id text, deduped boolean, fresh boolean, subject text, key text, headers text,
+  hash text, start int, length int, bytes int, payload bytea
+);
+
+-- What is known already of drafts: accepted before, or earlier in the same batch. Fresh ids are not looked up unless p_all says so.
+create function known(p_drafts draft[], p_all boolean)
+returns table (ord int, status text, place bigint) language sql stable set search_path = %schema%, pg_temp as $$
+  with wanted as (
+    select d.ord, d.stream_id, coalesce(d.dedup_id, d.id) as dedup_id, decode(d.hash, 'hex') as hash
+    from unnest(p_drafts) d where d.deduped and (p_all or not d.fresh)
+  ), before as (
+    select w.ord, w.hash, l.hash as other, l.position
+    from wanted w join ledger l on l.stream_id = w.stream_id and coalesce(l.dedup_id, l.id) = w.dedup_id and l.deduped
+    union all
+    select w.ord, w.hash, p.hash, p.position
+    from wanted w join past_ids p on p.stream_id = w.stream_id and p.dedup_id = w.dedup_id
+    union all
+    select w.ord, w.hash, y.hash, 0
+    from wanted w join delayed y on y.stream_id = w.stream_id and coalesce(y.dedup_id, y.id) = w.dedup_id and y.deduped
+  ), repeated as (
+    select w.ord, w.hash, first_value(w.ord) over same as first, first_value(w.hash) over same as other
+    from wanted w window same as (partition by w.stream_id, w.dedup_id order by w.ord)
+  )
+  select b.ord, case when b.hash = b.other then 'duplicate' else 'conflict' end, b.position from before b
+  union all
+  select r.ord, case when r.hash = r.other then 'repeated' else 'conflict' end, r.first
+  from repeated r where r.first < r.ord and not exists (select from before b where b.ord = r.ord)
+$$;
+
+-- Takes a message out of the ledger; its id stays taken.
+create function forget(p_stream int, p_positions bigint[]) returns bigint language plpgsql set search_path = %schema%, pg_temp as $$
+declare
+  gone bigint;
+begin
+  with taken as (
+    delete from ledger where stream_id = p_stream and position = any (p_positions)
+    returning position, id, dedup_id, deduped, hash, time, bytes
+  ), kept as (
+    insert into past_ids (stream_id, dedup_id, hash, position, time)
+    select p_stream, coalesce(dedup_id, id), hash, position, time from taken where deduped
+    on conflict do nothing
+  )
+  update streams s
+  set high = greatest(high, t.last),
+      messages = s.messages - case when coalesce(s.max_messages, s.max_bytes) is null then 0 else t.messages end,
+      bytes = s.bytes - case when coalesce(s.max_messages, s.max_bytes) is null then 0 else t.bytes end
+  from (select count(*) as messages, coalesce(sum(bytes), 0) as bytes, max(position) as last from taken) t
+  where s.id = p_stream and t.messages > 0
+  returning t.messages into gone;
+  return coalesce(gone, 0);
+end $$;
+
+-- Makes a stream with limits ready for more: what is over age goes, and with discard "old" the oldest that is over the limits.
+create function trim_stream(p_stream int) returns void language plpgsql set search_path = %schema%, pg_temp as $$
+declare
+  s streams;
+  oldest bigint[];
+begin
+  select * into s from streams where id = p_stream for update;
+  if s.max_age_ms is not null then
+    select array_agg(position) into oldest from ledger
+    where stream_id = p_stream and time <= clock_timestamp() - s.max_age_ms * interval '1 millisecond';
+    if oldest is not null then
+      perform forget(p_stream, oldest);
+      select * into s from streams where id = p_stream;
+    end if;
+  end if;
+  while s.discard = 'old' and s.messages > 0 and (s.messages > s.max_messages or s.bytes > s.max_bytes) loop
+    select array_agg(position) into oldest from (
+      select position from ledger where stream_id = p_stream order by position
+      limit greatest(1, s.messages - coalesce(s.max_messages, s.messages))
+    ) first;
+    exit when oldest is null;
+    perform forget(p_stream, oldest);
+    select * into s from streams where id = p_stream;
+  end loop;
+end $$;
+
+-- Drafts that a full stream with discard "new" has no room for.
+create function unfit(p_drafts draft[], p_stream int) returns int[] language plpgsql set search_path = %schema%, pg_temp as $$
+declare
+  s streams;
+  d draft;
+  refused int[] := '{}';
+begin
+  perform trim_stream(p_stream);
+  select * into s from streams where id = p_stream;
+  if s.discard = 'old' then return refused; end if;
+  for d in select * from unnest(p_drafts) u where u.stream_id = p_stream order by u.ord loop
+    if s.messages + 1 > s.max_messages or s.bytes + d.bytes > s.max_bytes then
+      refused := refused || d.ord;
+    else
+      s.messages := s.messages + 1;
+      s.bytes := s.bytes + d.bytes;
+    end if;
+  end loop;
+  return refused;
+end $$;
+
+-- Appends drafts in their order, each to its stream. Answers with JSON:
+--   runs  [stream_id, first position, last position, time in ms, rows of other processes wait to be relayed]
+--   odd   [ord, what became of it instead, place]: duplicate, conflict: the position of the first; repeated: the ord of the first; full
+-- Who is not odd got the positions of its stream's run, one after the other.
+create function append(p_owner uuid, p_drafts draft[], p_all boolean) returns json language plpgsql set search_path = %schema%, pg_temp as $$
+declare
+  drafts draft[] := p_drafts;
+  odd json[] := '{}';
+  known_ones json[];
+  limited int;
+  refused int[];
+  runs json;
+begin
+  -- The rule of acceptance, whatever the server's default says (PG-D1, PG-D2).
+  if current_setting('synchronous_commit') in ('off', 'local') then perform set_config('synchronous_commit', 'on', true); end if;
+  -- Held until the commit; in the order of ids, so that two batches cannot wait for each other. A statement of its own: the next one sees what
+  -- was committed while this one waited.
+  perform pg_advisory_xact_lock(hashtext(current_schema()), stream_id)
+  from (select distinct stream_id from unnest(drafts) order by stream_id) locked;
+
+  if exists (select from unnest(drafts) where deduped and (p_all or not fresh)) then
+    select array_agg(json_build_array(k.ord, k.status, k.place)), array_agg(k.ord) into known_ones, refused from known(drafts, p_all) k;
+    if known_ones is not null then
+      odd := odd || known_ones;
+      drafts := array(select d from unnest(drafts) d where d.ord <> all (refused) order by d.ord);
+    end if;
+  end if;
+  for limited in
+    select distinct s.id from streams s join unnest(drafts) d on d.stream_id = s.id where coalesce(s.max_messages, s.max_bytes) is not null
+  loop
+    refused := unfit(drafts, limited);
+    odd := odd || array(select json_build_array(ord, 'full', 0) from unnest(refused) ord);
+    drafts := array(select d from unnest(drafts) d where d.ord <> all (refused) order by d.ord);
+  end loop;
+
+  with base as (
+    select s.id, s.retention, greatest(s.high, coalesce((select max(l.position) from ledger l where l.stream_id = s.id), 0)) as position
+    from streams s where s.id in (select stream_id from unnest(drafts))
+  ), placed as (
+    select d.*, b.retention, b.position + row_number() over (partition by d.stream_id order by d.ord) as position
+    from unnest(drafts) d join base b on b.id = d.stream_id
+  ), stored as (
+    insert into ledger (stream_id, position, time, id, dedup_id, deduped, subject, key, headers, payload, hash, bytes)
+    select stream_id, position, clock_timestamp(), id, dedup_id, deduped, subject, key, headers, payload, decode(hash, 'hex'), bytes
+    from placed order by stream_id, position
+    returning stream_id, position, bytes, time
+  ), run as (
+    select stream_id, min(position) as first, max(position) as last, count(*) as messages, sum(bytes) as bytes, min(time) as time
+    from stored group by stream_id
+  ), noted as (
+    insert into outbox (stream_id, first, last, owner) select stream_id, first, last, p_owner from run
+  ), counted as (
+    update streams s set messages = s.messages + r.messages, bytes = s.bytes + r.bytes
+    from run r where s.id = r.stream_id and coalesce(s.max_messages, s.max_bytes) is not null
+  )
+  select json_agg(json_build_array(r.stream_id, r.first, r.last, (extract(epoch from r.time) * 1000)::bigint,
+    -- Looks no further than this, however much is parked (PG-O5): behind so much, a message waits in any case.
+    (select count(*) = 100 or coalesce(bool_or(o.owner <> p_owner), false)
+      from (select owner from outbox o where o.stream_id = r.stream_id order by o.first limit 100) o)))
+  into runs from run r;
+
+  for limited in select distinct s.id from streams s join unnest(drafts) d on d.stream_id = s.id
+    where s.discard = 'old' and coalesce(s.max_messages, s.max_bytes) is not null
+  loop
+    perform trim_stream(limited);
+  end loop;
+  -- Nobody is interested: the position is given, the message is not kept.
+  for limited in select distinct s.id from streams s join unnest(drafts) d on d.stream_id = s.id where s.retention = 'interest' loop
+    perform forget(limited, array(
+      select l.position from ledger l, json_array_elements(runs) r
+      where l.stream_id = limited and (r ->> 0)::int = limited and l.position between (r ->> 1)::bigint and (r ->> 2)::bigint
+        and not exists (select from consumers c where c.stream_id = limited and l.subject ~ c.pattern)
+    ));
+  end loop;
+  return json_build_object('runs', coalesce(runs, '[]'), 'odd', to_json(odd));
+end $$;
+
+-- A batch as it comes from a process: the drafts as JSON, their payloads one after the other.
+create function drafts_of(p_rows text, p_payloads bytea) returns draft[] language sql immutable set search_path = %schema%, pg_temp as $$
+  select array(
+    select row(r.ord, r.stream_id, r.id, r.dedup_id, r.deduped, r.fresh, r.subject, r.key, r.headers, r.hash, r.start, r.length, r.bytes,
+      substring(p_payloads from r.start + 1 for r.length))::draft
+    from json_populate_recordset(null::draft, p_rows::json) r order by r.ord
+  )
+$$;
+
+-- A group commit of one process. p_lock_ms bounds the wait for the streams' locks; null leaves it to the transaction.
+create function append_batch(p_owner uuid, p_rows text, p_payloads bytea, p_all boolean, p_lock_ms int) returns json
+language plpgsql set search_path = %schema%, pg_temp as $$
+begin
+  if p_lock_ms is not null then perform set_config('lock_timeout', p_lock_ms::text, true); end if;
+  return append(p_owner, drafts_of(p_rows, p_payloads), p_all);
+end $$;
+
+-- Takes messages that readers shall see only after a while. Answers as append() does; positions are given when the time has come.
+create function postpone_batch(p_rows text, p_payloads bytea, p_delays int[], p_lock_ms int) returns json
+language plpgsql set search_path = %schema%, pg_temp as $$
+declare
+  drafts draft[] := drafts_of(p_rows, p_payloads);
+  odd json;
+  skipped int[];
+begin
+  perform set_config('lock_timeout', p_lock_ms::text, true);
+  if current_setting('synchronous_commit') in ('off', 'local') then perform set_config('synchronous_commit', 'on', true); end if;
+  perform pg_advisory_xact_lock(hashtext(current_schema()), stream_id)
+  from (select distinct stream_id from unnest(drafts) order by stream_id) locked;
+  select coalesce(json_agg(json_build_array(k.ord, k.status, k.place)), '[]'), coalesce(array_agg(k.ord), '{}')
+  into odd, skipped from known(drafts, true) k;
+  insert into delayed (stream_id, due_at, id, dedup_id, deduped, subject, key, headers, payload, hash, bytes)
+  select stream_id, clock_timestamp() + p_delays[ord + 1] * interval '1 millisecond', id, dedup_id, deduped, subject, key, headers, payload,
+    decode(hash, 'hex'), bytes
+  from unnest(drafts) d where d.ord <> all (skipped) order by d.ord;
+  return json_build_object('runs', '[]'::json, 'odd', odd);
+end $$;
+
+-- Appends delayed messages of one stream whose time has come, in the order of their times, and tells how many. What a full stream refuses
+-- waits for another second; what the ledger has meanwhile is dropped.
+create function promote_of(p_stream int, p_owner uuid) returns int language plpgsql set search_path = %schema%, pg_temp as $$
+declare
+  due delayed[];
+  drafts draft[];
+  answer json;
+begin
+  with taken as (
+    delete from delayed where number in (
+      select number from delayed where stream_id = p_stream and due_at <= clock_timestamp() order by due_at, number limit 1000
+    ) returning *
+  ) select array_agg(t order by t.due_at, t.number) into due from taken t;
+  if due is null then return 0; end if;
+  drafts := array(
+    select row(d.at - 1, d.stream_id, d.id, d.dedup_id, d.deduped, true, d.subject, d.key, d.headers, encode(d.hash, 'hex'), 0, 0, d.bytes,
+      d.payload)::draft
+    from unnest(due) with ordinality d(number, stream_id, due_at, id, dedup_id, deduped, subject, key, headers, payload, hash, bytes, at)
+  );
+  answer := append(p_owner, drafts, true);
+  insert into delayed (stream_id, due_at, id, dedup_id, deduped, subject, key, headers, payload, hash, bytes)
+  select d.stream_id, clock_timestamp() + interval '1 second', d.id, d.dedup_id, d.deduped, d.subject, d.key, d.headers, d.payload,
+    decode(d.hash, 'hex'), d.bytes
+  from json_array_elements(answer -> 'odd') o join unnest(drafts) d on d.ord = (o ->> 0)::int
+  where o ->> 1 = 'full';
+  return array_length(due, 1);
+end $$;
+
+-- Appends delayed messages whose time has come. Answers with how many were moved, and with the ms until the next one is due, or null.
+create function promote(p_owner uuid) returns json language plpgsql set search_path = %schema%, pg_temp as $$
+declare
+  stream int;
+  moved int := 0;
+begin
+  -- One process at a time: what two took side by side would be appended in any order (PG-O2).
+  if not pg_try_advisory_xact_lock(hashtext(current_schema()), -1) then return json_build_object('moved', 0, 'next', 100); end if;
+  perform set_config('lock_timeout', '500', true);
+  for stream in select distinct d.stream_id from delayed d where d.due_at <= clock_timestamp() order by d.stream_id loop
+    begin
+      moved := moved + promote_of(stream, p_owner);
+    exception when lock_not_available then
+      null; -- An open transaction holds the stream: the others do not wait for it (PG-L1).
+    end;
+  end loop;
+  return json_build_object('moved', moved, 'next', (
+    select greatest(0, extract(epoch from min(due_at) - clock_timestamp()) * 1000)::bigint from delayed
+  ));
+end $$;
+`

@@ -1,0 +1,252 @@
+/**
+ * The way of one stream's messages from the ledger to the inner backend. As a rule a group commit goes there straight from memory; when
+ * anything is in the way (the backend is down, older rows of other processes, of dead ones, of a repair), rows are read from the outbox in
+ * the order of their positions, and what is stored meanwhile waits there, not in memory.
+ *
+ *   straight --- not taken, older rows of others ---> from the outbox --- outbox empty ---> straight
+ *
+ * A keyed message waits until the inner backend has confirmed the one of its key before it, so that a retry cannot turn their order around.
+ */
+import type { Adapter, AdapterHost, PublishOutcome } from '../../../src/adapter.js'
+import { BusError, describeThrown } from '../../../src/errors.js'
+import type { Outgoing } from '../../../src/message.js'
+import type { Database } from '../database/database.js'
+import { innerDefinition } from '../inner-definition.js'
+import { type LedgerRow, toStored } from '../ledger-row.js'
+import type { Run } from '../publish/answer.js'
+import { ledgerPage } from '../sql/ledger-page.js'
+import { outboxHead, type Range } from '../sql/outbox-head.js'
+import { takeRange } from '../sql/take-range.js'
+import { toInner } from '../stamp.js'
+import type { LedgerStream } from '../streams.js'
+import type { Outbox } from './outbox.js'
+
+const RELAY_TIMEOUT_MS = 5000
+const PAGE = 500
+const RANGES = 100
+const FIRST_PAUSE_MS = 10
+const LONGEST_PAUSE_MS = 1000
+/** Runs that may wait in memory for keys before them. */
+const LINE_MAX = 64
+
+export interface RelayParts {
+  readonly database: Database
+  readonly inner: Adapter
+  readonly outbox: Outbox
+  readonly owner: string
+  readonly host: AdapterHost
+  /** Messages a second of a repair. */
+  readonly repairRate: number
+  /** Something was relayed: whoever follows the ledger may look. */
+  readonly onRelayed: (stream: LedgerStream) => void
+}
+
+export class StreamRelay {
+  readonly #stream: LedgerStream
+  readonly #parts: RelayParts
+  /** Runs that wait for keys before them. */
+  readonly #line: Run[] = []
+  /** Keys on their way, with how many messages. */
+  readonly #keys = new Map<string, number>()
+  #underWay = 0
+  readonly #onIdle: (() => void)[] = []
+  #catchingUp: Promise<void> | undefined
+  #isMore = false
+  #isClosed = false
+  /** Why the inner backend did not take the last message; `''` while it does. */
+  trouble = ''
+
+  constructor(stream: LedgerStream, parts: RelayParts) {
+    this.#stream = stream
+    this.#parts = parts
+  }
+
+  /** A run that this process has just stored. */
+  stored(run: Run): void {
+    // Who was stopped for longer than its lease may have lost the run to somebody who went on with newer ones (PG-L2).
+    const mustWait =
+      (run.isBehind && run.messages.some(({ message }) => message.key !== undefined)) || !this.#parts.outbox.isLeased
+    if (this.#catchingUp !== undefined || mustWait || this.#line.length >= LINE_MAX) return this.catchUp()
+    this.#line.push(run)
+    this.#advance()
+  }
+
+  /** There may be rows in the outbox that are not on their way. */
+  catchUp(): void {
+    this.#isMore = true
+    this.#line.length = 0
+    this.#catchingUp ??= this.#fromOutbox().finally(() => {
+      this.#catchingUp = undefined
+      if (this.#isMore && !this.#isClosed) this.catchUp()
+    })
+  }
+
+  /** Resolves when nothing is on its way any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#idle()
+  }
+
+  // Straight from memory.
+
+  #advance(): void {
+    for (let run = this.#line[0]; run !== undefined && this.#isFree(run); run = this.#line[0]) {
+      this.#line.shift()
+      this.#send(run)
+    }
+  }
+
+  #isFree({ messages }: Run): boolean {
+    return this.#keys.size === 0 || messages.every(({ message: { key } }) => key === undefined || !this.#keys.has(key))
+  }
+
+  #send(run: Run): void {
+    const { timeMs, messages } = run
+    const outgoing = messages.map(({ message, position }) => toInner(message, { position, timeMs, isAgain: false }))
+    this.#count(outgoing, 1)
+    this.#underWay++
+    const ended = (outcomes: readonly PublishOutcome[] | undefined): void => {
+      this.#count(outgoing, -1)
+      this.#underWay--
+      if (this.#isTaken(outgoing, outcomes)) this.#done(run.first)
+      else this.catchUp()
+      if (this.#underWay === 0) for (const idle of this.#onIdle.splice(0)) idle()
+      this.#advance()
+    }
+    const outcomes = this.#publish(outgoing)
+    if (outcomes instanceof Promise) void outcomes.then(ended)
+    else ended(outcomes)
+  }
+
+  #count(messages: readonly Outgoing[], by: 1 | -1): void {
+    for (const { key } of messages) {
+      if (key === undefined) continue
+      const count = (this.#keys.get(key) ?? 0) + by
+      if (count > 0) this.#keys.set(key, count)
+      else this.#keys.delete(key)
+    }
+  }
+
+  // From the outbox.
+
+  async #fromOutbox(): Promise<void> {
+    await this.#idle()
+    let pauseMs = FIRST_PAUSE_MS
+    while (this.#isMore && !this.#isClosed) {
+      this.#isMore = false
+      const progress = await this.#relayRanges().catch((thrown: unknown) => this.#failed(thrown))
+      if (progress === 'empty') continue
+      this.#isMore = true
+      if (progress === 'some') pauseMs = FIRST_PAUSE_MS
+      else {
+        await this.#pause(pauseMs)
+        pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
+      }
+    }
+  }
+
+  async #relayRanges(): Promise<'empty' | 'some' | 'none'> {
+    const { database, outbox } = this.#parts
+    await outbox.settled()
+    const ranges = await database.query<Range>('work', outboxHead(database.schema, this.#stream.id, RANGES))
+    let done = 0
+    for (const range of ranges) {
+      if (this.#isClosed || !(await this.#isOurs(range)) || !(await this.#relayRange(range))) break
+      this.#done(Number(range.first))
+      done++
+    }
+    if (ranges.length === 0) return 'empty'
+    return done > 0 ? 'some' : 'none'
+  }
+
+  /** What others own and are alive for is theirs to relay; what nobody alive owns is taken. */
+  async #isOurs({ first, owner, is_leased: isLeased }: Range): Promise<boolean> {
+    const { database, owner: us } = this.#parts
+    if (owner === us) return true
+    if (isLeased) return false
+    return (await database.query('work', takeRange(database.schema, this.#stream.id, first, owner, us))).length > 0
+  }
+
+  async #relayRange(range: Range): Promise<boolean> {
+    const { database, repairRate, host } = this.#parts
+    const last = Number(range.last)
+    for (let first = Number(range.first); first <= last; ) {
+      const began = host.clock.monotonic()
+      const page = ledgerPage(database.schema, this.#stream.id, first, last, PAGE)
+      const rows = await database.query<LedgerRow>('work', page)
+      const messages = rows.map((row) => again(this.#stream, row, range.round))
+      if (this.#isClosed || !this.#isTaken(messages, await this.#publish(messages))) return false
+      first = rows.length < PAGE ? last + 1 : Number(rows.at(-1)?.position ?? last) + 1
+      if (range.round !== '') await this.#pause((1000 * rows.length) / repairRate - (host.clock.monotonic() - began))
+    }
+    return true
+  }
+
+  #failed(thrown: unknown): 'none' {
+    this.#parts.host.logger.log('debug', '[dual] the outbox cannot be read', { error: describeThrown(thrown) })
+    return 'none'
+  }
+
+  // Both ways.
+
+  /** Undefined when the backend failed as a whole. */
+  #publish(
+    messages: readonly Outgoing[],
+  ): readonly PublishOutcome[] | undefined | Promise<readonly PublishOutcome[] | undefined> {
+    const failed = (thrown: unknown): undefined => {
+      this.trouble = describeThrown(thrown)
+    }
+    try {
+      const outcomes = this.#parts.inner.publish(messages, RELAY_TIMEOUT_MS)
+      return outcomes instanceof Promise ? outcomes.catch(failed) : outcomes
+    } catch (thrown) {
+      return failed(thrown)
+    }
+  }
+
+  #isTaken(messages: readonly Outgoing[], outcomes: readonly PublishOutcome[] | undefined): boolean {
+    if (outcomes === undefined) return false
+    const refused = outcomes.find((outcome) => outcome.status !== 'accepted')
+    if (refused === undefined) {
+      this.trouble = ''
+      return outcomes.length === messages.length
+    }
+    this.trouble = refused.error.message
+    if (refused.error.code === 'BUS_NO_STREAM' || refused.error.code === 'BUS_NOT_FOUND') void this.#makeStream()
+    return false
+  }
+
+  /** Somebody deleted it, or all of the backend. What it held is found missing and repaired by comparison. */
+  async #makeStream(): Promise<void> {
+    const { inner, host } = this.#parts
+    try {
+      await inner.provision([innerDefinition(this.#stream.definition)])
+    } catch (thrown) {
+      const error = thrown instanceof BusError ? thrown.message : describeThrown(thrown)
+      host.logger.log('debug', '[dual] the inner stream cannot be made', {
+        stream: this.#stream.definition.name,
+        error,
+      })
+    }
+  }
+
+  #done(first: number): void {
+    this.#parts.outbox.end(this.#stream.id, first)
+    this.#parts.onRelayed(this.#stream)
+  }
+
+  #idle(): Promise<void> {
+    if (this.#underWay === 0) return Promise.resolve()
+    return new Promise((resolve) => void this.#onIdle.push(resolve))
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (ms <= 0 || this.#isClosed) return Promise.resolve()
+    return new Promise((resolve) => void this.#parts.host.clock.timer(ms, resolve))
+  }
+}
+
+function again({ definition }: LedgerStream, row: LedgerRow, round: string): Outgoing {
+  const message = toStored(definition.name, row)
+  return toInner(message, { position: message.sequence, timeMs: message.time, isAgain: true }, round)
+}

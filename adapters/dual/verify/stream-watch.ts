@@ -1,0 +1,130 @@
+/**
+ * Watches one stream: looks cheaply each time, compares everything when something is suspicious, mends it or tells. A suspicion that came to
+ * nothing, or that only a person can end, is followed up less and less often.
+ */
+import type { StreamReport } from '../../../src/adapter.js'
+import { isBusError } from '../../../src/errors.js'
+import type { VerifyReport } from '../../../src/ledger.js'
+import { type InnerMark, markInner } from '../sql/inner-marks.js'
+import type { LedgerStream } from '../streams.js'
+import { type RepairParts, repairStream, verifyStream } from './repair.js'
+import { countSuspicion, placeSuspicion, type Suspicion, sampleSuspicion } from './suspicion.js'
+
+/** Counting more messages than that is not cheap: it is done every 30th time only. */
+const CHEAP = 200_000
+const RARELY = 30
+
+export interface StreamWatchParts extends RepairParts {
+  /** What follows from a difference. */
+  readonly repair: 'auto' | 'report'
+}
+
+export class StreamWatch {
+  readonly #parts: StreamWatchParts
+  readonly #stream: LedgerStream
+  #before: StreamReport | undefined
+  /** Comparisons since the last count; at first, one is due. */
+  #uncounted = RARELY
+  #suspicion: Suspicion | undefined
+  /** Comparisons until the same suspicion is followed up again. */
+  #quiet = 0
+  #pause = 1
+  /** For `health()`; `''` when all is well. */
+  note = ''
+
+  constructor(parts: StreamWatchParts, stream: LedgerStream) {
+    this.#parts = parts
+    this.#stream = stream
+  }
+
+  /** @param report undefined when the inner backend has no such stream */
+  async compare(mark: InnerMark, report: StreamReport | undefined): Promise<void> {
+    const suspicion = await this.#look(mark, report)
+    this.#before = report
+    if (this.#quiet > 0) this.#quiet--
+    const isNews = suspicion !== undefined && suspicion !== this.#suspicion
+    const isDue = this.#quiet === 0 && (suspicion !== undefined || this.note !== '')
+    if (isNews || isDue) return this.#followUp(mark, suspicion)
+    // Samples suspect at random: that one of them finds nothing says nothing.
+    if (suspicion === undefined && this.note === '' && this.#suspicion !== 'hole') this.#suspicion = undefined
+    if (suspicion === undefined && report !== undefined) await this.#remember(mark, report, false)
+  }
+
+  async #look(mark: InnerMark, report: StreamReport | undefined): Promise<Suspicion | undefined> {
+    const place = placeSuspicion(mark, report)
+    if (place !== undefined || report === undefined) return place
+    this.#uncounted++
+    if (this.#mustCount(report)) {
+      const fewer = await countSuspicion(this.#parts, this.#stream)
+      if (fewer !== undefined) return fewer
+      this.#uncounted = 0
+    }
+    // Where consumers empty a stream, the neighbours of a message are gone for good reasons.
+    const { retention } = this.#stream.definition
+    return retention === 'limits' ? sampleSuspicion(this.#parts, this.#stream, report) : undefined
+  }
+
+  /** Cheap streams always; others when something was taken out that nothing here explains, and now and then. */
+  #mustCount({ messages, lastSequence }: StreamReport): boolean {
+    if (messages <= CHEAP || this.#uncounted > RARELY || this.#before === undefined) return true
+    const { retention, maxAgeMs, discard } = this.#stream.definition
+    const isCalm = retention === 'limits' && maxAgeMs === Number.POSITIVE_INFINITY && discard === 'new'
+    return isCalm && messages - this.#before.messages !== lastSequence - this.#before.lastSequence
+  }
+
+  async #followUp(mark: InnerMark, suspicion: Suspicion | undefined): Promise<void> {
+    this.#pause = suspicion === this.#suspicion || this.note !== '' ? Math.min(RARELY, 2 * this.#pause) : 1
+    this.#suspicion = suspicion
+    this.#quiet = this.#pause
+    const found = await this.#mend()
+    if (found === undefined) return
+    this.note = noteOf(found)
+    if (found.missing > 0) return
+    const { inner } = this.#parts
+    const report = (await inner.inspect()).streams.find(({ name }) => name === this.#stream.definition.name)
+    this.#before = report
+    if (report !== undefined) await this.#remember(mark, report, true)
+  }
+
+  /** What is still different afterwards; undefined when another process is at it. */
+  async #mend(): Promise<VerifyReport | undefined> {
+    const { repair, logger } = this.#parts
+    if (repair === 'report') return verifyStream(this.#parts, this.#stream)
+    try {
+      const found = await repairStream(this.#parts, this.#stream, {})
+      const { stream, missing, republished, tookMs } = found
+      if (missing > 0)
+        logger.log('warn', '[dual] messages that the inner backend had lost were sent again', {
+          stream,
+          missing,
+          republished,
+          tookMs,
+        })
+      return { ...found, missing: 0, isSame: found.foreign === 0 }
+    } catch (thrown) {
+      if (isBusError(thrown, 'BUS_CONFLICT') && thrown.retryable) return undefined
+      throw thrown
+    }
+  }
+
+  async #remember({ id, generation, high }: InnerMark, report: StreamReport, isNew: boolean): Promise<void> {
+    const seen = report.generation ?? null
+    if (seen === generation && report.lastSequence === high) return
+    const { database } = this.#parts
+    const mark = { id, generation: seen, high: report.lastSequence }
+    await database.query('work', markInner(database.schema, mark, isNew))
+  }
+}
+
+function noteOf({ stream, missing, foreign }: VerifyReport): string {
+  const at = `[dual] stream ${stream}:`
+  if (missing > 0)
+    return `${at} ${messages(missing)} missing in the inner backend. Run: busbar repair --stream ${stream}`
+  if (foreign > 0)
+    return `${at} ${messages(foreign)} in the inner backend only. Run: busbar repair --stream ${stream} --import`
+  return ''
+}
+
+function messages(count: number): string {
+  return count === 1 ? '1 message is' : `${count.toLocaleString('en-US')} messages are`
+}

@@ -1,0 +1,313 @@
+/** What the background work of a ledger removes, and above all what it leaves. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Cleanup, type CleanupParts } from '../../../../adapters/dual/report/cleanup.js'
+import { inspectLedger } from '../../../../adapters/dual/report/inspect.js'
+import { advanceFloor } from '../../../../adapters/dual/sql/advance-floor.js'
+import { systemClock } from '../../../../src/clock.js'
+import { type LogFields, type Logger, silentLogger } from '../../../../src/logger.js'
+import type { StreamDefinition } from '../../../../src/topology.js'
+import { nth, range, until } from '../../../../testing/suite/expect.js'
+import { HandClock } from '../../../hand-clock.js'
+import { type PostgresServer, startPostgres } from '../../../servers/postgres.js'
+import { startProxy } from '../../../servers/proxy.js'
+import { LedgerLab } from '../fixtures/ledger-lab.js'
+import { positions } from '../fixtures/readings.js'
+
+let server: PostgresServer
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(async () => {
+  await server.stop()
+})
+
+const ORDERS: StreamDefinition = { name: 'orders', subjects: ['orders.>'] }
+const DAY_MS = 86_400_000
+
+function cleanup(lab: LedgerLab, changes: Partial<CleanupParts> = {}): Cleanup {
+  const { database, options } = lab
+  const { keepIdsMs, leaseMs } = options
+  return new Cleanup({ database, clock: systemClock, logger: silentLogger, keepIdsMs, leaseMs, rows: 10, ...changes })
+}
+
+async function floorOf(lab: LedgerLab, consumer: number): Promise<number> {
+  const rows = await lab.sql<{ floor: string }>('select floor from %.consumers where id = $1', consumer)
+  return Number(nth(rows, 0).floor)
+}
+
+async function settledOf(lab: LedgerLab, consumer: number): Promise<number[]> {
+  const rows = await lab.sql<{ position: string }>(
+    'select position from %.settled where consumer_id = $1 order by position',
+    consumer,
+  )
+  return rows.map(({ position }) => Number(position))
+}
+
+async function unsettledOf(lab: LedgerLab, consumer: string): Promise<number | undefined> {
+  const { consumers } = await inspectLedger(lab.database, lab.streams)
+  return consumers.find(({ name }) => name === consumer)?.unsettled
+}
+
+describe("a consumer's floor", () => {
+  it('stands just before the first message that it has not settled, and nothing below it is kept', async () => {
+    await using lab = await LedgerLab.open(server.url)
+    await lab.publish(...range(1, 50).map((n) => `orders.${n % 2 === 0 ? 'even' : 'odd'}`))
+    const [all, even] = [await lab.consumer('all', 'orders'), await lab.consumer('even', 'orders', ['orders.even'])]
+    await lab.settle(all, ...range(1, 30), ...range(32, 34), 40)
+    await lab.settle(even, 2, 4, 8)
+    await cleanup(lab).clean()
+    expect([await floorOf(lab, all), await floorOf(lab, even)]).toEqual([30, 5])
+    expect([await settledOf(lab, all), await settledOf(lab, even)]).toEqual([[32, 33, 34, 40], [8]])
+    expect([await unsettledOf(lab, 'all'), await unsettledOf(lab, 'even')]).toEqual([16, 22])
+    await lab.settle(all, 31)
+    await lab.settle(even, ...range(3, 25).map((n) => 2 * n))
+    await cleanup(lab).clean()
+    expect([await floorOf(lab, all), await floorOf(lab, even)]).toEqual([34, 50])
+    expect([await settledOf(lab, all), await settledOf(lab, even)]).toEqual([[40], []])
+  })
+
+  it('passes by what is gone, and what is owed stays owed', async () => {
+    await using lab = await LedgerLab.open(server.url)
+    await lab.publish(...range(1, 20).map(() => 'orders.1'))
+    const consumer = await lab.consumer('all', 'orders', ['>'], 5)
+    await lab.sql('insert into %.owed values ($1, 2), ($1, 4)', consumer)
+    await lab.settle(consumer, 6, 7, 9, 11, 12)
+    await lab.forget('orders', 8, 10)
+    await cleanup(lab).clean()
+    expect(await floorOf(lab, consumer)).toBe(12)
+    expect(await lab.sql('select position from %.owed')).toEqual([{ position: '2' }, { position: '4' }])
+    expect(await unsettledOf(lab, 'all')).toBe(8 + 2)
+    await lab.forget('orders', ...range(1, 20))
+    await cleanup(lab).clean()
+    expect([await floorOf(lab, consumer), await unsettledOf(lab, 'all')]).toEqual([20, 0])
+    await lab.publish('orders.1')
+    await cleanup(lab).clean()
+    expect([await floorOf(lab, consumer), await unsettledOf(lab, 'all')]).toEqual([20, 1])
+  })
+
+  it('PG-V1: never passes a message that commits late, nor one that is being settled', async () => {
+    await using lab = await LedgerLab.open(server.url)
+    await lab.publish(...range(1, 5).map(() => 'orders.1'))
+    const consumer = await lab.consumer('all', 'orders')
+    await lab.settle(consumer, 1, 2, 4, 5)
+    const client = await lab.database.connect('work')
+    const { schema } = lab.database
+    await client.query('begin')
+    await client.query(`insert into ${schema}.settled values ($1, 3)`, [consumer])
+    const row = {
+      ord: 0,
+      stream_id: 1,
+      id: 'late',
+      deduped: true,
+      fresh: true,
+      subject: 'orders.1',
+      hash: '00',
+      start: 0,
+      length: 0,
+      bytes: 0,
+    }
+    const append = `select ${schema}.append_batch('11111111-1111-4111-8111-111111111111', $1, '', false, null)`
+    await client.query(append, [JSON.stringify([row])])
+    await cleanup(lab).clean()
+    expect(await floorOf(lab, consumer)).toBe(2)
+    await client.query('commit')
+    client.release()
+    await cleanup(lab).clean()
+    expect([await floorOf(lab, consumer), await unsettledOf(lab, 'all')]).toEqual([5, 1])
+  })
+
+  it('never passes what is not settled, however many processes move it while others settle', async () => {
+    await using lab = await LedgerLab.open(server.url)
+    await lab.publish(...range(1, 400).map(() => 'orders.1'))
+    const consumer = await lab.consumer('all', 'orders')
+    const settling = async (): Promise<void> => {
+      for (const n of range(0, 39)) {
+        const block = range(10 * n + 1, 10 * n + 10).filter((position) => position !== 301)
+        await lab.settle(consumer, ...block.toReversed())
+      }
+    }
+    let isSettling = true
+    let moves = 0
+    const cleaning = async (): Promise<void> => {
+      while (isSettling) {
+        const statement = advanceFloor(lab.database.schema, consumer, 7)
+        moves += (await lab.database.query('work', statement)).length
+      }
+    }
+    const cleaners = [cleaning(), cleaning()]
+    await settling().finally(() => {
+      isSettling = false
+    })
+    await Promise.all(cleaners)
+    expect(moves).toBeGreaterThan(0)
+    await cleanup(lab).clean()
+    expect([await floorOf(lab, consumer), await settledOf(lab, consumer)]).toEqual([300, range(302, 400)])
+    await lab.settle(consumer, 301)
+    await cleanup(lab).clean()
+    expect([await floorOf(lab, consumer), await settledOf(lab, consumer)]).toEqual([400, []])
+  })
+
+  it('PG-R4: moves without a change of any index', async () => {
+    await using lab = await LedgerLab.open(server.url)
+    await lab.publish(...range(1, 40).map(() => 'orders.1'))
+    const consumer = await lab.consumer('all', 'orders')
+    for (const n of range(1, 40)) {
+      await lab.settle(consumer, n)
+      await lab.database.query('work', advanceFloor(lab.database.schema, consumer, 10))
+    }
+    const figures = async (): Promise<{ all: string; hot: string }> =>
+      nth(
+        await lab.sql<{ all: string; hot: string }>(
+          `select n_tup_upd as all, n_tup_hot_upd as hot from pg_stat_user_tables where relid = '%.consumers'::regclass`,
+        ),
+        0,
+      )
+    await until(async () => (await figures()).all === '40', 'the statistics')
+    expect((await figures()).hot).toBe('40')
+  })
+})
+
+describe('cleaning', () => {
+  it('PG-R1: PG-R3: removes what is over age in steps, oldest first, and their ids stay taken', async () => {
+    await using lab = await LedgerLab.open(server.url, [{ ...ORDERS, maxAge: '1h' }])
+    await lab.publish(...range(1, 60).map((n) => ({ subject: 'orders.1', id: `n${n}` })))
+    await lab.age('orders', range(1, 47), DAY_MS)
+    const consumer = await lab.consumer('all', 'orders')
+    expect(await unsettledOf(lab, 'all')).toBe(13)
+    await cleanup(lab).clean()
+    expect(await lab.sql('select count(*) from %.ledger')).toEqual([{ count: '13' }])
+    expect(await positions(lab)).toEqual(range(48, 60))
+    expect([await floorOf(lab, consumer), await unsettledOf(lab, 'all')]).toEqual([47, 13])
+    const { odd } = await lab.publish({ subject: 'orders.1', id: 'n5' })
+    expect(odd).toEqual([[0, 'duplicate', 5]])
+  })
+
+  it('PG-R2: an id that is taken is one for the whole stream, until it is older than ids are kept', async () => {
+    await using lab = await LedgerLab.open(server.url, [{ ...ORDERS, maxAge: '1h' }], { keepIds: '7d' })
+    await lab.publish(...range(1, 30).map((n) => ({ subject: 'orders.1', id: `n${n}` })))
+    await lab.age('orders', range(1, 25), 8 * DAY_MS)
+    await lab.age('orders', range(26, 30), 6 * DAY_MS)
+    await cleanup(lab).clean()
+    const { runs, odd } = await lab.publish({ subject: 'orders.1', id: 'n25' }, { subject: 'orders.1', id: 'n26' })
+    expect([nth(runs, 0)[1], odd]).toEqual([31, [[1, 'duplicate', 26]]])
+  })
+
+  it('PG-I3: forgets what a handler did only when its message cannot come again', async () => {
+    await using lab = await LedgerLab.open(server.url)
+    await lab.publish(...range(1, 30).map(() => 'orders.1'))
+    const consumer = await lab.consumer('all', 'orders')
+    await lab.sql(
+      `insert into %.inbox select $1, 'n' || n, n, clock_timestamp() - interval '8 days' from generate_series(1, 30) n`,
+      consumer,
+    )
+    await lab.sql(`update %.inbox set processed_at = clock_timestamp() where position = 3`)
+    await lab.settle(consumer, ...range(1, 20), ...range(22, 30))
+    await lab.sql('insert into %.owed values ($1, 5)', consumer)
+    await cleanup(lab).clean()
+    const left = await lab.sql<{ position: string }>('select position from %.inbox order by position')
+    expect(left.map(({ position }) => Number(position))).toEqual([3, 5, ...range(21, 30)])
+  })
+
+  it('drops relays that died long ago, unless something of theirs is still to be taken over', async () => {
+    await using lab = await LedgerLab.open(server.url, [ORDERS], { lease: '1s' })
+    const owner = (digit: number): string => `${String(digit).repeat(8)}-0000-4000-8000-000000000000`
+    for (const [digit, ago] of [
+      [1, '-5 s'],
+      [2, '10 s'],
+      [3, '1 h'],
+      [4, '1 h'],
+    ] as const)
+      await lab.sql(`insert into %.relays values ($1, clock_timestamp() - $2::interval)`, owner(digit), ago)
+    await lab.sql(`insert into %.outbox values (1, 1, 1, $1)`, owner(4))
+    await cleanup(lab).clean()
+    const left = await lab.sql<{ owner: string }>('select owner from %.relays order by owner')
+    expect(left.map((relay) => relay.owner)).toEqual([1, 2, 4].map(owner))
+  })
+
+  it('does not wait for what another process is cleaning, nor for publishing', async () => {
+    await using lab = await LedgerLab.open(server.url, [{ ...ORDERS, maxAge: '1h', maxMessages: 1000 }])
+    await lab.publish(...range(1, 30).map((n) => ({ subject: 'orders.1', id: `n${n}` })))
+    await lab.age('orders', range(1, 20), 8 * DAY_MS)
+    const consumer = await lab.consumer('all', 'orders')
+    await lab.settle(consumer, ...range(1, 25))
+    const client = await lab.database.connect('work')
+    await client.query('begin')
+    await client.query(`select from ${lab.database.schema}.streams for no key update`)
+    await client.query(`select from ${lab.database.schema}.consumers for no key update`)
+    await cleanup(lab).clean()
+    expect([
+      await floorOf(lab, consumer),
+      nth(await lab.sql<{ count: string }>('select count(*) from %.ledger'), 0).count,
+    ]).toEqual([0, '30'])
+    await client.query('rollback')
+    client.release()
+    await Promise.all([cleanup(lab).clean(), cleanup(lab).clean(), lab.publish('orders.2', 'orders.3')])
+    await cleanup(lab).clean()
+    expect(await floorOf(lab, consumer)).toBe(25)
+    expect(nth((await inspectLedger(lab.database, lab.streams)).streams, 0)).toMatchObject({
+      messages: 12,
+      firstSequence: 21,
+    })
+  })
+})
+
+describe('the background work', () => {
+  it('comes again and again until it is stopped, and leaves no timer', async () => {
+    await using lab = await LedgerLab.open(server.url)
+    const clock = new HandClock()
+    const consumer = await lab.consumer('all', 'orders')
+    const cleaning = cleanup(lab, { clock, everyMs: 5000 })
+    cleaning.start()
+    for (const n of range(1, 3)) {
+      await lab.publish('orders.1')
+      await lab.settle(consumer, n)
+      clock.advance(5000)
+      await until(async () => (await floorOf(lab, consumer)) === n, `floor ${n}`)
+      await until(() => clock.timers === 1, 'the next pass')
+    }
+    expect(clock.isHeld).toBe(false)
+    await cleaning.stop()
+    await cleaning.stop()
+    expect(clock.timers).toBe(0)
+  })
+
+  it('stops in the middle of a long pass', async () => {
+    await using lab = await LedgerLab.open(server.url)
+    const clock = new HandClock()
+    await lab.publish(...range(1, 300).map(() => 'orders.1'))
+    const consumer = await lab.consumer('all', 'orders')
+    await lab.settle(consumer, ...range(1, 300))
+    const cleaning = cleanup(lab, { clock, everyMs: 5000 })
+    cleaning.start()
+    clock.advance(5000)
+    await until(async () => (await floorOf(lab, consumer)) === 10, 'the first step')
+    await until(() => clock.timers === 1, 'the pause')
+    await cleaning.stop()
+    expect([clock.timers, await floorOf(lab, consumer)]).toEqual([0, 10])
+  })
+
+  it('tells once that the server is away, and goes on when it is back', async () => {
+    const proxy = await startProxy(server.port)
+    await using lab = await LedgerLab.open(server.url.replace(String(server.port), String(proxy.port)))
+    await lab.publish('orders.1')
+    const consumer = await lab.consumer('all', 'orders')
+    await lab.settle(consumer, 1)
+    const told: LogFields[] = []
+    const logger: Logger = { log: (_level, _text, fields) => void told.push(fields ?? {}) }
+    const clock = new HandClock()
+    const cleaning = cleanup(lab, { clock, logger })
+    cleaning.start()
+    proxy.cut()
+    for (const _ of range(1, 3)) {
+      clock.advance(5000)
+      await until(() => clock.timers === 1, 'the next pass')
+    }
+    expect(new Set(told.map(({ error }) => error)).size).toBe(told.length)
+    expect(told.length).toBeGreaterThan(0)
+    proxy.pass()
+    clock.advance(5000)
+    await until(async () => (await floorOf(lab, consumer)) === 1, 'the floor')
+    await cleaning.stop()
+    await proxy.stop()
+  })
+})

@@ -1,0 +1,36 @@
+/** What the commands about the ledger share: which streams there are to ask about, and a bus that declares them as they are. */
+import { BusError } from '../../src/errors.js'
+import type { MessageBus } from '../../src/message-bus.js'
+import type { StreamDefinition } from '../../src/topology.js'
+import { type Config, type Environment, parseConfig } from '../config.js'
+import { createAdapter, dualOptions, openBus } from '../env.js'
+
+export interface OpenLedger extends AsyncDisposable {
+  readonly bus: MessageBus
+  /** Names of the streams to be looked at. */
+  readonly streams: readonly string[]
+}
+
+/** Throws `BUS_CONFIG` when the configured backend has no ledger. */
+export function ledgerConfig(env: Environment): Config {
+  const config = parseConfig(env)
+  if (config.messageBus === 'dual') return config
+  throw new BusError('BUS_CONFIG', `[config] MESSAGE_BUS=${config.messageBus} has no ledger. Set MESSAGE_BUS=dual`)
+}
+
+/** @param only default: every stream of the ledger. Throws `BUS_NOT_FOUND` when the ledger does not have it. */
+export async function openLedger(env: Environment, only: string | undefined): Promise<OpenLedger> {
+  const config = ledgerConfig(env)
+  const inner = await createAdapter(config)
+  const { declaredStreams } = await import('../../adapters/dual/declared-streams.js')
+  const declared = await declaredStreams({ ...dualOptions(config), inner })
+  const streams = only === undefined ? declared.map(({ name }) => name) : [nameAmong(declared, only)]
+  const bus = await openBus(config, { streams: declared })
+  return { bus, streams, [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose]() }
+}
+
+function nameAmong(declared: readonly StreamDefinition[], name: string): string {
+  if (declared.some((stream) => stream.name === name)) return name
+  const known = declared.map((stream) => stream.name).join(', ')
+  throw new BusError('BUS_NOT_FOUND', `[cli] the ledger has no stream ${name}. It has: ${known || 'none'}`)
+}
