@@ -48,6 +48,13 @@ export class Away {
     return this.#messages.delete(sequence)
   }
 
+  /** Forgets everything. @returns what it was */
+  clear(): readonly StoredMessage[] {
+    const all = [...this.#messages.values()].map(({ message }) => message)
+    this.#messages.clear()
+    return all
+  }
+
   /** Adds what another feed may have left. @returns those that were not known */
   expect(messages: readonly StoredMessage[]): readonly StoredMessage[] {
     const strange = messages.filter(({ sequence }) => !this.#messages.has(sequence))

@@ -13,6 +13,8 @@ export class JetStreamDelivery implements Delivery {
   readonly message: StoredMessage
   readonly attempt: number
   readonly feed: JetStreamFeed
+  /** When the stream was made that it is of. */
+  readonly origin: string
   /** Where settlements of this delivery go. */
   readonly reply: string
   /** How often the server has handed the message out, this time included; hand-backs count. */
@@ -27,6 +29,7 @@ export class JetStreamDelivery implements Delivery {
     this.count = arrival.count
     this.attempt = attempt
     this.feed = feed
+    this.origin = feed.origin.created
     this.expiresAt = expiresAt
   }
 }

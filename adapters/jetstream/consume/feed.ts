@@ -20,6 +20,7 @@ import { Away } from './away.js'
 import { bringBack, makeAnew } from './consumers.js'
 import { ACK, type Arrival, JetStreamDelivery, type JetStreamSink, nak, term, toArrival, WORKING } from './delivery.js'
 import type { Handbacks } from './handbacks.js'
+import { Origin } from './origin.js'
 import type { Outbound } from './outbound.js'
 import { Pull } from './pull.js'
 
@@ -49,8 +50,7 @@ export class JetStreamFeed implements Feed {
   #pendingAt: number
   /** Everything up to here was settled when the server was last asked. */
   #floor: number
-  /** When the stream was made: another time means another stream. */
-  #created: string
+  readonly origin: Origin
   #asking: Promise<unknown> | undefined
   #look: Timer | undefined
   #isServed = false
@@ -67,7 +67,7 @@ export class JetStreamFeed implements Feed {
     this.#pending = info.num_pending
     this.#pendingAt = this.#now()
     this.#floor = info.ack_floor.stream_seq
-    this.#created = parts.stream.created
+    this.origin = new Origin(parts.connection, parts.stream.created, info)
     const listener = {
       onMessage: (message: Msg) => this.#receive(message),
       onDoubt: () => void this.#verify(),
@@ -176,10 +176,7 @@ export class JetStreamFeed implements Feed {
   /** Redelivered, and handed out last by somebody else. */
   async #handOutStrange(arrival: Arrival, expiresAt: number): Promise<void> {
     const wasServed = this.#isServed
-    const released = await this.#parts.handbacks.count(arrival.message).catch((thrown: unknown) => {
-      this.#log('hand-backs cannot be read; they count as attempts', thrown)
-      return 0
-    })
+    const released = await this.#parts.handbacks.count(arrival.message)
     if (wasServed && !this.#isServed) this.#pull.grant(1)
     this.#deliver([this.#hold(arrival, Math.max(1, arrival.count - released), expiresAt)])
   }
@@ -198,9 +195,10 @@ export class JetStreamFeed implements Feed {
   }
 
   settle(deliveries: readonly JetStreamDelivery[], settlement: Settlement): void | Promise<void> {
-    if (settlement.kind === 'ack') return this.#settleForGood(deliveries, ACK)
-    if (settlement.kind === 'term') return this.#settleForGood(deliveries, term(settlement.reason))
-    const current = deliveries.filter((delivery) => this.#isCurrent(delivery))
+    const ours = deliveries.filter(({ origin }) => origin === this.origin.created)
+    if (settlement.kind === 'ack') return this.#settleForGood(ours, ACK)
+    if (settlement.kind === 'term') return this.#settleForGood(ours, term(settlement.reason))
+    const current = ours.filter((delivery) => this.#isCurrent(delivery))
     if (settlement.kind === 'working') return this.#extend(current)
     if (settlement.kind === 'release') return this.#release(current)
     for (const delivery of current) this.#handBack(delivery, nak(settlement.delayMs), delivery.attempt)
@@ -235,11 +233,7 @@ export class JetStreamFeed implements Feed {
 
   /** Recorded first: whoever gets it next must find the record (JS-S4). */
   async #release(deliveries: readonly JetStreamDelivery[]): Promise<void> {
-    const recorded = (delivery: JetStreamDelivery): Promise<void> =>
-      this.#parts.handbacks.record(delivery).catch((thrown: unknown) => {
-        this.#log('a hand-back cannot be recorded; it counts as an attempt', thrown)
-      })
-    await Promise.all(deliveries.map(recorded))
+    await Promise.all(deliveries.map((delivery) => this.#parts.handbacks.record(delivery)))
     for (const delivery of deliveries) {
       if (this.#isCurrent(delivery)) this.#handBack(delivery, nak(0), delivery.attempt - 1)
     }
@@ -269,6 +263,7 @@ export class JetStreamFeed implements Feed {
     if (!connection.isConnected) return undefined
     try {
       const info = await connection.jsm.consumers.info(stream, name)
+      if (await this.origin.hasChanged(info)) this.#startOver()
       this.#floor = info.ack_floor.stream_seq
       // What arrived meanwhile knows better.
       if (this.#pendingAt <= askedAt) this.#pending = info.num_pending
@@ -330,10 +325,17 @@ export class JetStreamFeed implements Feed {
 
   async #makeAnew(): Promise<void> {
     if (this.#isStopped) return
-    const created = await makeAnew(this.#parts.connection, this.definition, this.#floor, this.#created)
+    const created = await makeAnew(this.#parts.connection, this.definition, this.#floor, this.origin.created)
     if (created === undefined) return
-    this.#created = created
+    if (this.origin.isAnother(created)) this.#startOver()
     this.#renew()
+  }
+
+  /** The messages of the old stream will not come back; what is held of it can still be handled. */
+  #startOver(): void {
+    this.#held.clear()
+    const lost = this.#away.clear()
+    if (lost.length > 0) this.#sink.gone(lost)
   }
 
   #now(): number {

@@ -3,10 +3,10 @@
  * difference is kept on the server too, where the next process finds it. Written at hand-backs, read at redeliveries that this process
  * does not know; both are rare.
  */
-
+import { describeThrown } from '../../../src/errors.js'
 import { NO_HEADERS, type StoredMessage } from '../../../src/message.js'
 import type { Connection } from '../connect/connection.js'
-import { clientFailure, isMissing } from '../failure.js'
+import { isMissing } from '../failure.js'
 import { releasedSubject, STATE_STREAM } from '../names.js'
 import type { Publisher } from '../publish/publisher.js'
 import { headerBlock } from '../wire.js'
@@ -25,20 +25,28 @@ export class Handbacks {
     this.#consumer = consumer
   }
 
-  /** Hand-outs of a message that were no attempts. */
+  /** Hand-outs of a message that were no attempts; 0 when nobody can tell. */
   async count(message: StoredMessage): Promise<number> {
     const subject = this.#subject(message)
     try {
       const record = await this.#connection.jsm.streams.getMessage(STATE_STREAM, { last_by_subj: subject })
       return record === null ? 0 : Number(record.string())
     } catch (thrown) {
-      if (isMissing(thrown)) return 0
-      throw clientFailure(`read ${subject}`, thrown)
+      if (!isMissing(thrown)) this.#log('hand-backs cannot be read; they count as attempts', thrown)
+      return 0
     }
   }
 
-  /** Before the delivery is handed back: the next one will be the same attempt. */
+  /** Before the delivery is handed back: the next one will be the same attempt. Never rejects. */
   async record(delivery: JetStreamDelivery): Promise<void> {
+    try {
+      await this.#store(delivery)
+    } catch (thrown) {
+      this.#log('a hand-back cannot be recorded; it counts as an attempt', thrown)
+    }
+  }
+
+  async #store(delivery: JetStreamDelivery): Promise<void> {
     const subject = this.#subject(delivery.message)
     const count = delivery.count + 1 - delivery.attempt
     const addressing = { stream: STATE_STREAM, dedupId: undefined }
@@ -49,6 +57,11 @@ export class Handbacks {
   /** After the message was settled for good. Not awaited: a record that stays harms nobody. */
   forget(message: StoredMessage): void {
     this.#connection.jsm.streams.purge(STATE_STREAM, { filter: this.#subject(message) }).catch(() => {})
+  }
+
+  #log(message: string, thrown: unknown): void {
+    const fields = { consumer: this.#consumer, error: describeThrown(thrown) }
+    this.#connection.host.logger.log('warn', message, fields)
   }
 
   #subject({ stream, sequence }: StoredMessage): string {
