@@ -6,6 +6,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     typecheck: { enabled: true, include: ['test/**/*.test-d.ts'], tsconfig: './tsconfig.json' },
     testTimeout: 20_000,
+    // Tests on real servers wait more than they compute.
+    maxWorkers: 2,
     // Servers start in hooks, beside each other.
     hookTimeout: 60_000,
     // Finds or fetches nats-server once, before any file needs it.

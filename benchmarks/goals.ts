@@ -39,4 +39,8 @@ export const goals: readonly Goal[] = [
   { contender: 'nats-always-256', to: 'nats-always-256-official', atLeast: 6, why: 'B11: sync always' },
   { contender: 'nats-always-1024', to: 'nats-always-1024-official', atLeast: 9, why: 'B11: sync always' },
   { contender: 'nats-flow', to: 'nats-flow-official', atLeast: 3.5, why: 'B12: publish to handled' },
+  { contender: 'dual-publish', to: 'dual-publish-group', atLeast: 0.8, why: 'B7: accepted, 1024 callers' },
+  { contender: 'dual-publish', to: 'dual-publish-naive', atLeast: 8, why: 'B7: accepted, 1024 callers' },
+  { contender: 'dual-publish', to: 'pg-boss', atLeast: 1, why: 'B7: accepted, 1024 callers' },
+  { contender: 'dual-flow', to: 'graphile-worker', atLeast: 1, why: 'B8: publish to settled' },
 ]

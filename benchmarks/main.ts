@@ -4,6 +4,7 @@
 import { parseArgs } from 'node:util'
 import type { Contender } from './contender.js'
 import { contenders } from './contenders/index.js'
+import { stopPostgres } from './ledgers.js'
 import { describe, report } from './report.js'
 import { type Plan, runRounds } from './rounds.js'
 import { stopServers } from './servers.js'
@@ -91,4 +92,5 @@ try {
   process.exitCode = error instanceof UsageError ? EXIT_USAGE : 1
 } finally {
   await stopServers()
+  await stopPostgres()
 }

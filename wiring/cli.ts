@@ -50,7 +50,7 @@ function program(): Command {
 function addLedgerCommands(busbar: Command): void {
   busbar
     .command('verify')
-    .description('compares the ledger with the backend behind it; changes nothing')
+    .description('compares the ledger with the backend behind it; repairs nothing')
     .option('--stream <name>', 'only this stream')
     .option('--json', 'print one JSON document')
     .action((options: VerifySettings & Json) => perform(options, (out) => verify(options, process, out)))

@@ -79,9 +79,10 @@ export class DualAdapter implements Adapter {
 
   async provision(streams: readonly ResolvedStream[]): Promise<ProvisionReport> {
     const rooms = this.#open()
-    await this.#inner.provision(streams.map(innerDefinition))
     const report = await this.#streams.provision(this.#database, streams)
-    await rooms.refill()
+    await rooms.refill([...report.updated, ...report.unchanged], () =>
+      this.#inner.provision(streams.map(innerDefinition)),
+    )
     return report
   }
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { PoolClient } from 'pg'
 import type { AdapterHost, AdapterReport, Reading, ReadQuery } from '../../src/adapter.js'
-import { BusError } from '../../src/errors.js'
+import { BusError, isBusError } from '../../src/errors.js'
 import type { Ledger } from '../../src/ledger.js'
 import type { Outgoing } from '../../src/message.js'
 import { Burials } from './consume/burial.js'
@@ -11,25 +11,29 @@ import { Settlements } from './consume/settlements.js'
 import { LedgerWork } from './consume/work.js'
 import type { Database } from './database/database.js'
 import type { ResolvedDual } from './options.js'
+import { toColumns } from './publish/columns.js'
 import { DelayedMessages } from './publish/delayed.js'
 import { type Draft, toDrafts } from './publish/drafts.js'
-import { GroupCommit, type GroupCommitParts } from './publish/group-commit.js'
+import type { GroupCommitParts } from './publish/group-commit.js'
 import { Publisher } from './publish/publisher.js'
+import { StreamCommits } from './publish/stream-commits.js'
 import { Fresh } from './read/fresh.js'
 import { history } from './read/history.js'
 import { LedgerReading } from './read/read.js'
 import { Relay } from './relay/relay.js'
 import { Cleanup } from './report/cleanup.js'
 import { inspectDual } from './report/report.js'
-import { append } from './sql/append.js'
+import { appendGroup } from './sql/append-group.js'
 import { postpone } from './sql/postpone.js'
-import type { Streams } from './streams.js'
+import type { LedgerStream, Streams } from './streams.js'
+import { rebuildLost } from './verify/rebuild.js'
 import { type RepairParts, repairStream, verifyStream } from './verify/repair.js'
 import { wakeConsumer } from './verify/wake.js'
 import { Watch } from './verify/watch.js'
 
 /** Of the locks that a statement waits for; a lock that is held longer is somebody's open transaction. */
 const LOCK_MS = 2000
+const REFILL_PAUSE_MS = 50
 
 interface Setting {
   readonly options: ResolvedDual
@@ -47,7 +51,7 @@ export class Rooms {
   readonly #relay: Relay
   readonly #fresh: Fresh
   readonly #delayed: DelayedMessages
-  readonly #commits: readonly GroupCommit[]
+  readonly #commits: readonly StreamCommits[]
   readonly #commit: Omit<GroupCommitParts, 'statement'>
   readonly #burials: Burials
   readonly #repairs: RepairParts
@@ -67,7 +71,8 @@ export class Rooms {
     this.settlements = new Settlements(database)
     this.#fresh = new Fresh(clock)
     const onRelayed = ({ id }: { readonly id: number }): void => this.#fresh.tell(id)
-    this.#relay = new Relay({ database, inner, owner, streams, leaseMs, repairRate, onRelayed })
+    const onLost = (stream: LedgerStream): Promise<void> => rebuildLost(this.#repairs, stream)
+    this.#relay = new Relay({ database, inner, owner, streams, leaseMs, repairRate, onRelayed, onLost })
     this.#delayed = new DelayedMessages(database, () => this.#relay.nudge())
     this.#commit = {
       database,
@@ -102,11 +107,27 @@ export class Rooms {
     this.#cleanup.start()
   }
 
-  /** Brings into the inner backend what it lost with its process. */
-  async refill(): Promise<void> {
+  /**
+   * Provisions the inner backend. What it has lost of streams that were there before is on its way again by then, and arrived in one that
+   * ends with its process.
+   */
+  async refill(known: readonly string[], provision: () => Promise<unknown>): Promise<void> {
     const { options, streams } = this.#setting
-    if (options.inner.supports.survivesRestart) return
-    for (const stream of streams.all) await repairStream(this.#repairs, stream, {})
+    const { survivesRestart } = options.inner.supports
+    if (survivesRestart) for (const name of known) await rebuildLost(this.#repairs, streams.require(name))
+    await provision()
+    if (!survivesRestart) for (const stream of streams.all) await this.#refill(stream)
+  }
+
+  /** Another bus of this process may be at it. */
+  async #refill(stream: LedgerStream): Promise<void> {
+    try {
+      await repairStream(this.#repairs, stream, {})
+    } catch (thrown) {
+      if (!isBusError(thrown, 'BUS_CONFLICT')) throw thrown
+      await new Promise<void>((resolve) => void this.host.clock.timer(REFILL_PAUSE_MS, resolve))
+      await this.#refill(stream)
+    }
   }
 
   read(query: ReadQuery): Reading {
@@ -132,17 +153,17 @@ export class Rooms {
     await this.#relay.close()
   }
 
-  #ledgerCommit(owner: string): GroupCommit {
+  #ledgerCommit(owner: string): StreamCommits {
     const { schema } = this.#setting.database
-    return new GroupCommit({
+    return new StreamCommits({
       ...this.#commit,
-      statement: (drafts, isRepeated) => append(schema, owner, toDrafts(drafts), isRepeated, LOCK_MS),
+      statement: (drafts, isRepeated) => appendGroup(schema, owner, toColumns(drafts), isRepeated, LOCK_MS),
     })
   }
 
-  #delayedCommit(): GroupCommit {
+  #delayedCommit(): StreamCommits {
     const { schema } = this.#setting.database
-    return new GroupCommit({
+    return new StreamCommits({
       ...this.#commit,
       statement: (drafts) => {
         const delaysMs = drafts.map(({ message }) => Math.ceil(message.delayMs))
@@ -153,11 +174,12 @@ export class Rooms {
   }
 
   #ledger(): Ledger {
-    const { database, streams } = this.#setting
+    const { database, streams, host } = this.#setting
     return {
       begin: (deliveries, client) =>
         new LedgerWork({
           database,
+          clock: host.clock,
           deliveries: ledgerDeliveries(deliveries),
           client: client as PoolClient | undefined,
           draft: (message) => this.#draft(message),

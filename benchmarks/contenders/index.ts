@@ -2,6 +2,7 @@
 import type { Contender } from '../contender.js'
 import { backlogLarge, backlogSmall } from './backlog.js'
 import { bound } from './bound.js'
+import { dualContenders } from './dual.js'
 import { memory, memoryKeyed } from './memory.js'
 import { natsContenders } from './nats.js'
 import { subjectIndex, trieCache } from './subjects.js'
@@ -15,4 +16,5 @@ export const contenders: readonly Contender[] = [
   backlogSmall,
   backlogLarge,
   ...natsContenders,
+  ...dualContenders,
 ]

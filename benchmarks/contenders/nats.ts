@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Contender, IN_FLIGHT, type Order, order, type Prepared } from '../contender.js'
+import { Handled, publishAll } from '../load.js'
 import { BenchStream, durability, type Sync } from '../servers.js'
 import { type OpenPeer, openBarePeer, openBusPeer, openOfficialPeer, PATIENT, type Peer } from './nats-peers.js'
 
@@ -172,18 +173,6 @@ async function openFlow(open: OpenPeer, messages: number, handle: (order: Order)
   return { peer, close }
 }
 
-/** Each caller awaits its publish before the next one. */
-async function publishAll(peer: Peer, messages: number, callers: number): Promise<void> {
-  let sent = 0
-  const call = async (): Promise<void> => {
-    while (sent < messages) {
-      sent++
-      await peer.publish(order)
-    }
-  }
-  await Promise.all(Array.from({ length: callers }, call))
-}
-
 /** Sends what is due, each millisecond or as soon as the event loop turns again; nothing waits for an answer. */
 async function publishAtRate(peer: Peer, rate: number, sentAt: Float64Array): Promise<void> {
   const stored: Promise<unknown>[] = []
@@ -206,25 +195,4 @@ function numbered(at: number): Order {
 
 function numberOf({ customer }: Order): number {
   return Number(customer.slice(2))
-}
-
-/** A handler that says when it was called for the last message. */
-class Handled {
-  readonly all: Promise<void>
-  readonly handle: (order: Order) => Promise<void>
-
-  constructor(messages: number, onOrder: (order: Order) => void = () => {}) {
-    let left = messages
-    let total = 0
-    let done = (): void => {}
-    this.all = new Promise((resolve, reject) => {
-      done = () =>
-        Math.round(total / order.total) === messages ? resolve() : reject(new Error('an order was changed'))
-    })
-    this.handle = async (received) => {
-      onOrder(received)
-      total += received.total
-      if (--left === 0) done()
-    }
-  }
 }

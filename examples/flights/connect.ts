@@ -13,10 +13,8 @@ export interface Servers {
 /** What a ledger has sent to JetStream again, by itself. */
 export interface Repair {
   readonly stream: string
-  readonly missing: number
   /** The missing, and what came after them and had to come after them again. */
-  readonly republished: number
-  readonly tookMs: number
+  readonly messages: number
 }
 
 /** A worker process may be started while NATS is away. */
@@ -35,17 +33,11 @@ export async function connectTo(
   return bus
 }
 
-/** What is repaired without being asked for is said in the log, and nowhere else. */
+/** What is repaired without being asked for is said in the log, and nowhere else: of a stream that lacked some, and of one that was gone. */
 function repairsOnly(onRepaired: (repair: Repair) => void): Logger {
   return {
-    log: (_level, _message, { stream, missing, republished, tookMs } = {}) => {
-      if (republished === undefined) return
-      onRepaired({
-        stream: String(stream),
-        missing: Number(missing),
-        republished: Number(republished),
-        tookMs: Number(tookMs),
-      })
+    log: (_level, _text, { stream, republished, messages = republished } = {}) => {
+      if (messages !== undefined) onRepaired({ stream: String(stream), messages: Number(messages) })
     },
   }
 }

@@ -77,10 +77,11 @@ export const transactions: GroupDefinition = {
           await effects.add(tx, `${data}${attempt}`)
           if (attempt === 1) await new Promise((resolve) => signal.addEventListener('abort', resolve))
         },
-        s.pool({ timeout: 300 }),
+        s.pool({ timeout: 600, retry: { attempts: 20, backoff: [20], jitter: 0 } }),
       )
       await s.idle(bus)
-      assert.deepEqual(await effects.all(), ['x2'])
+      const written = await effects.all()
+      assert.ok(written.length === 1 && written[0] !== 'x1', `${written}`)
     }),
 
     when('transactions', 'what a handler publishes in its transaction is handled, and not when it fails', async (s) => {

@@ -1,4 +1,7 @@
-/** What the commands about the ledger share: which streams there are to ask about, and a bus that declares them as they are. */
+/**
+ * What the commands about the ledger share: which streams there are to ask about, and a bus that declares them as they are and compares
+ * nothing by itself. Opening it makes an inner stream that is gone, empty, and relays what no living process owns, as every bus does.
+ */
 import { BusError } from '../../src/errors.js'
 import type { MessageBus } from '../../src/message-bus.js'
 import type { StreamDefinition } from '../../src/topology.js'
@@ -21,11 +24,14 @@ export function ledgerConfig(env: Environment): Config {
 /** @param only default: every stream of the ledger. Throws `BUS_NOT_FOUND` when the ledger does not have it. */
 export async function openLedger(env: Environment, only: string | undefined): Promise<OpenLedger> {
   const config = ledgerConfig(env)
-  const inner = await createAdapter(config)
+  const settings = dualOptions(config)
+  const inner = await createAdapter(parseConfig({ ...env, MESSAGE_BUS: settings.inner }))
+  const { dual } = await import('../../adapters/dual/index.js')
   const { declaredStreams } = await import('../../adapters/dual/declared-streams.js')
-  const declared = await declaredStreams({ ...dualOptions(config), inner })
+  const options = { ...settings, inner, compareEvery: 0 }
+  const declared = await declaredStreams(options)
   const streams = only === undefined ? declared.map(({ name }) => name) : [nameAmong(declared, only)]
-  const bus = await openBus(config, { streams: declared })
+  const bus = await openBus(config, { streams: declared }, dual(options))
   return { bus, streams, [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose]() }
 }
 

@@ -1,4 +1,4 @@
-/** `busbar verify`: compares the ledger with the backend behind it, stream by stream. It changes nothing. */
+/** `busbar verify`: compares the ledger with the backend behind it, stream by stream. It sends and removes no message; see `ledger.ts`. */
 import type { VerifyReport } from '../../src/ledger.js'
 import { openLedger } from './ledger.js'
 import type { CliProcess } from './run.js'

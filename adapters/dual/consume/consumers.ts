@@ -39,7 +39,8 @@ export async function ensureConsumer(
     throw ledgerError(what, thrown)
   })
   try {
-    await client.query('begin')
+    // What was committed while it waited for the lock must be seen, whatever the default is.
+    await client.query('begin isolation level read committed')
     await ask(client, sql.lockStream(database.schema, stream.id))
     const standing =
       (await find(client, database.schema, wanted)) ?? (await create(client, database.schema, stream, wanted))

@@ -1,7 +1,8 @@
 /**
  * A feed of the inner backend, seen through the ledger: deliveries carry the ledger's positions, and what the ledger has as settled or gone
  * is acknowledged without reaching the bus. Whether a message is settled is asked only where it can be: it comes again (another attempt,
- * marked by the relay) or lies where others have settled. Order is kept: what comes behind a question waits for its answer.
+ * marked by the relay), came to the inner backend late, or lies where others have settled. Order is kept: what comes behind a question
+ * waits for its answer.
  */
 import type { Adapter, AdapterHost, Delivery, Feed, Sink } from '../../../src/adapter.js'
 import { describeThrown } from '../../../src/errors.js'
@@ -15,6 +16,8 @@ import { LedgerDelivery } from './ledger-delivery.js'
 /** A message that did not come from the ledger is put aside for this long. */
 const FOREIGN_DELAY_MS = 60_000
 const RETRY_MS = 200
+/** What reached the inner backend so much later than the ledger may come from a process that was stopped meanwhile (PG-L2). */
+const LATE_MS = 1000
 
 export interface FeedParts {
   readonly database: Database
@@ -102,8 +105,17 @@ export class LedgerFeed implements Sink, Feed {
     this.#sink.awaiting(inLedger(messages))
   }
 
+  /** What the inner backend has lost comes again: its key goes on waiting. */
   gone(messages: readonly StoredMessage[]): void {
-    this.#sink.gone(inLedger(messages))
+    void this.#tellGone(inLedger(messages))
+  }
+
+  async #tellGone(messages: readonly StoredMessage[]): Promise<void> {
+    const positions = messages.map(({ sequence }) => sequence)
+    let done: ReadonlySet<number> | undefined
+    while (done === undefined && !this.#isStopped) done = await this.#notNeeded(positions)
+    const gone = messages.filter(({ sequence }) => done?.has(sequence) === true)
+    if (gone.length > 0 && !this.#isStopped) this.#sink.gone(gone)
   }
 
   /** For sure: the floor only rises, and nothing is added to what is owed. */
@@ -113,7 +125,8 @@ export class LedgerFeed implements Sink, Feed {
 
   #arrival(delivery: Delivery, stamp: Stamp): Arrived {
     const { id, highest } = this.#parts.standing
-    const isInDoubt = stamp.isAgain || delivery.attempt > 1 || stamp.position <= highest
+    const isLate = delivery.message.time - stamp.timeMs > LATE_MS
+    const isInDoubt = stamp.isAgain || isLate || delivery.attempt > 1 || stamp.position <= highest
     return { delivery: new LedgerDelivery(fromInner(delivery.message, stamp), id, delivery), isInDoubt }
   }
 
@@ -144,6 +157,11 @@ export class LedgerFeed implements Sink, Feed {
     } catch (thrown) {
       const fields = { consumer, error: describeThrown(thrown) }
       host.logger.log('debug', '[dual] nobody can say yet which messages are settled', fields)
+      // Waiting here is no attempt that failed.
+      void this.#settle(
+        this.#line.map(({ delivery }) => delivery.inner),
+        'working',
+      )
       await new Promise<void>((resolve) => void host.clock.timer(RETRY_MS, resolve))
       return undefined
     }
@@ -153,7 +171,7 @@ export class LedgerFeed implements Sink, Feed {
   #passOver(deliveries: readonly Delivery[]): void {
     if (deliveries.length === 0) return
     void this.#settle(deliveries, 'ack')
-    this.gone(deliveries.map(({ message }) => message))
+    this.#sink.gone(inLedger(deliveries.map(({ message }) => message)))
     this.grant(deliveries.length)
   }
 
@@ -163,7 +181,7 @@ export class LedgerFeed implements Sink, Feed {
     this.grant(1)
   }
 
-  async #settle(deliveries: readonly Delivery[], how: 'ack' | 'release' | 'aside'): Promise<void> {
+  async #settle(deliveries: readonly Delivery[], how: 'ack' | 'release' | 'working' | 'aside'): Promise<void> {
     const { inner, host } = this.#parts
     try {
       await inner.settle(deliveries, how === 'aside' ? { kind: 'nak', delayMs: FOREIGN_DELAY_MS } : { kind: how })

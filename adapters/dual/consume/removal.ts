@@ -6,6 +6,9 @@ import { forget, subjectsOf } from '../sql/forget.js'
 import { stampOf } from '../stamp.js'
 import type { LedgerStream } from '../streams.js'
 
+/** A backend may ask its server for each. */
+const AT_ONCE = 500
+
 /** @returns how many were there */
 export async function remove(
   database: Database,
@@ -38,7 +41,7 @@ async function removeCopies(
       const stamp = stampOf(message.headers)
       if (stamp !== undefined && positions.has(stamp.position)) copies.push(message.sequence)
     }
-    await inner.remove(stream, copies)
+    for (let at = 0; at < copies.length; at += AT_ONCE) await inner.remove(stream, copies.slice(at, at + AT_ONCE))
   } catch {
     return
   }

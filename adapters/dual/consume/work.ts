@@ -8,21 +8,25 @@
  */
 import type { PoolClient } from 'pg'
 import type { Delivery } from '../../../src/adapter.js'
+import type { Clock } from '../../../src/clock.js'
 import { BusError } from '../../../src/errors.js'
 import type { QueryResult, Work } from '../../../src/ledger.js'
 import type { Outgoing } from '../../../src/message.js'
 import type { Database, Statement } from '../database/database.js'
-import { ledgerError } from '../database/pg-failure.js'
+import { isRefusal, ledgerError } from '../database/pg-failure.js'
+import { wasCommitted } from '../database/was-committed.js'
 import { type Answer, understand } from '../publish/answer.js'
 import { type Draft, toDrafts } from '../publish/drafts.js'
 import { NOBODY } from '../relay/relay.js'
 import { append } from '../sql/append.js'
-import { claim, disclaim } from '../sql/claim.js'
+import { type Claimed, claim, disclaim } from '../sql/claim.js'
 import { settle } from '../sql/settle.js'
+import { type TransactionId, transactionId } from '../sql/transaction-status.js'
 import { type LedgerDelivery, ledgerDeliveries } from './ledger-delivery.js'
 
 export interface WorkParts {
   readonly database: Database
+  readonly clock: Clock
   readonly deliveries: readonly LedgerDelivery[]
   /** Begun by the caller, who also ends it. */
   readonly client: PoolClient | undefined
@@ -36,6 +40,8 @@ export class LedgerWork implements Work {
   readonly #parts: WorkParts
   readonly #drafts: Draft[] = []
   #opening: Promise<PoolClient> | undefined
+  /** Number of the transaction, once it has claimed a message. */
+  #xid: string | undefined
   #isOver = false
   isSettledBefore = false
 
@@ -72,12 +78,11 @@ export class LedgerWork implements Work {
       await this.#disclaim(client, failed)
       await this.#settle(client, deliveries)
       await this.#append(client)
-      if (theirs === undefined) await client.query('commit')
+      if (theirs === undefined) await this.#end(client)
     } catch (thrown) {
       if (theirs === undefined) client.release(true)
       throw ledgerError('commit', thrown)
     }
-    if (theirs === undefined) client.release()
     for (const delivery of deliveries) delivery.isRecorded = true
     if (this.#drafts.length > 0) this.#parts.onCommitted(new Set(this.#drafts.map(({ stream }) => stream.id)))
   }
@@ -110,7 +115,8 @@ export class LedgerWork implements Work {
   async #claim(client: PoolClient, deliveries: readonly LedgerDelivery[]): Promise<void> {
     if (deliveries.length === 0) return
     const { schema } = this.#parts.database
-    const claimed = await run<{ id: string }>(client, claim(schema, deliveries))
+    const claimed = await run<Claimed>(client, claim(schema, deliveries))
+    this.#xid = claimed[0]?.xid
     if (claimed.length === deliveries.length) return
     this.isSettledBefore = claimed.length === 0
     throw new BusError(
@@ -129,6 +135,20 @@ export class LedgerWork implements Work {
     const consumers = deliveries.map((delivery) => delivery.consumer)
     const positions = deliveries.map((delivery) => delivery.message.sequence)
     await run(client, settle(this.#parts.database.schema, consumers, positions))
+  }
+
+  /** When the answer is lost, the server knows what became of it. A transaction that was lost before refuses to tell its number. */
+  async #end(client: PoolClient): Promise<void> {
+    const xid = this.#xid ?? (await run<TransactionId>(client, transactionId))[0]?.xid ?? undefined
+    try {
+      await client.query('commit')
+      client.release()
+    } catch (thrown) {
+      const { database, clock } = this.#parts
+      if (isRefusal(thrown)) throw thrown
+      if (xid !== undefined && !(await wasCommitted(database, clock, xid))) throw thrown
+      client.release(true)
+    }
   }
 
   /** Last, because the streams stay locked from here to the end of the transaction. */

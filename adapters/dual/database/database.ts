@@ -82,7 +82,6 @@ export class Database {
   async connect(purpose: Purpose): Promise<pg.PoolClient> {
     try {
       const client = await this.#pools[purpose].connect()
-      if (client.listenerCount('error') < 2) client.on('error', (error) => this.#complain(error))
       this.#isReached = true
       return client
     } catch (thrown) {
@@ -102,18 +101,22 @@ export class Database {
       statement_timeout: statementTimeoutMs,
       lock_timeout: statementTimeoutMs,
       idle_in_transaction_session_timeout: 10 * statementTimeoutMs,
+      // Compiling the figures of inspect() takes longer than running them.
+      options: '-c jit=off',
     }
     const pool = new pg.Pool({
       application_name: 'busbar',
       keepAlive: true,
-      ...connection,
       ...(pooler ? {} : server),
+      ...connection,
       query_timeout: statementTimeoutMs + PATIENCE_MS,
       connectionTimeoutMillis: connectTimeoutMs,
       idleTimeoutMillis: KEEP_IDLE_MS,
       max,
     })
     pool.on('error', (error) => this.#complain(error))
+    // From its first moment on: between the pool's own care and its taker's, a client would have nobody for its errors (PG-J1).
+    pool.on('connect', (client) => void client.on('error', (error) => this.#complain(error)))
     return pool
   }
 

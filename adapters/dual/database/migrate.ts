@@ -75,7 +75,9 @@ function assertUnchanged(applied: ReadonlyMap<number, string>, schema: string): 
 }
 
 async function createBookkeeping(client: PoolClient, schema: string): Promise<void> {
-  await client.query(`create schema if not exists ${schema}`)
+  // An administrator may have made it for a role that must not make any.
+  const { rows } = await client.query<{ there: boolean }>('select to_regnamespace($1) is not null as there', [schema])
+  if (rows[0]?.there !== true) await client.query(`create schema ${schema}`)
   await client.query(
     `create table ${schema}.migrations (
       version int primary key, name text not null, checksum text not null, applied_at timestamptz not null default clock_timestamp()

@@ -24,7 +24,9 @@ create table streams (
 -- Append only. The rows of a stream become visible in the order of their positions, because append() holds the stream's lock until it commits
 -- (PG-V1, PG-V4; docs/adr/0009): "position > last" never skips a row. Partition-ready: nothing refers to a row but by (stream_id, position).
 create table ledger (
-  stream_id  int not null references streams,
+  -- Of a stream that is there: append() reads its row, and keep_stream() refuses to delete it. A foreign key would look at that row again for
+  -- each message, which takes as long as the rest of an append.
+  stream_id  int not null,
   position   bigint not null,
   time       timestamptz(3) not null,
   id         text not null,
@@ -43,6 +45,14 @@ create table ledger (
   bytes      int not null,
   primary key (stream_id, position)
 );
+create function keep_stream() returns trigger language plpgsql set search_path = %schema%, pg_temp as $$
+begin
+  if exists (select from ledger where stream_id = old.id) then
+    raise foreign_key_violation using message = format('stream %s has messages', old.name);
+  end if;
+  return old;
+end $$;
+create trigger keep_stream before delete on streams for each row execute function keep_stream();
 -- The promise that an id is accepted once (PG-U3).
 create unique index ledger_ids on ledger (stream_id, coalesce(dedup_id, id)) where deduped;
 
@@ -72,7 +82,7 @@ create table delayed (
   hash       bytea not null,
   bytes      int not null
 );
-create index delayed_due on delayed (due_at);
+create index delayed_due on delayed (stream_id, due_at, number);
 create unique index delayed_ids on delayed (stream_id, coalesce(dedup_id, id)) where deduped;
 
 -- Processes that relay. A range of the outbox belongs to the process that wrote it until its lease has run out by the clock of this server

@@ -59,16 +59,19 @@ create function trim_stream(p_stream int) returns void language plpgsql set sear
 declare
   s streams;
   oldest bigint[];
+  look int := 1;
 begin
   select * into s from streams where id = p_stream for update;
-  if s.max_age_ms is not null then
-    select array_agg(position) into oldest from ledger
-    where stream_id = p_stream and time <= clock_timestamp() - s.max_age_ms * interval '1 millisecond';
-    if oldest is not null then
-      perform forget(p_stream, oldest);
-      select * into s from streams where id = p_stream;
-    end if;
-  end if;
+  -- Times follow positions: as a rule the oldest row tells that none is over age.
+  while s.max_age_ms is not null loop
+    select array_agg(first.position) into oldest
+    from (select position, time from ledger where stream_id = p_stream order by position limit look) first
+    where first.time <= clock_timestamp() - s.max_age_ms * interval '1 millisecond';
+    exit when oldest is null;
+    perform forget(p_stream, oldest);
+    select * into s from streams where id = p_stream;
+    look := 1000;
+  end loop;
   while s.discard = 'old' and s.messages > 0 and (s.messages > s.max_messages or s.bytes > s.max_bytes) loop
     select array_agg(position) into oldest from (
       select position from ledger where stream_id = p_stream order by position
@@ -101,6 +104,23 @@ begin
   return refused;
 end $$;
 
+-- Nobody else appends to these streams until the commit. A statement of its own: the next one sees what was committed while this one waited.
+create function lock_streams(p_streams int[]) returns void language plpgsql set search_path = %schema%, pg_temp as $$
+begin
+  -- The rule of acceptance, whatever the server's default says (PG-D1, PG-D2).
+  if current_setting('synchronous_commit') in ('off', 'local') then perform set_config('synchronous_commit', 'on', true); end if;
+  -- In the order of ids, so that two batches cannot wait for each other.
+  perform pg_advisory_xact_lock(hashtext(current_schema()), stream_id)
+  from (select distinct stream_id from unnest(p_streams) u(stream_id) order by stream_id) locked;
+end $$;
+
+-- Whether ranges of other processes wait to be relayed. Looks no further than this, however much is parked (PG-O5): behind so much, a message
+-- waits in any case.
+create function is_behind(p_stream int, p_owner uuid) returns boolean language sql stable set search_path = %schema%, pg_temp as $$
+  select count(*) = 100 or coalesce(bool_or(o.owner <> p_owner), false)
+  from (select owner from outbox o where o.stream_id = p_stream order by o.first limit 100) o
+$$;
+
 -- Appends drafts in their order, each to its stream. Answers with JSON:
 --   runs  [stream_id, first position, last position, time in ms, rows of other processes wait to be relayed]
 --   odd   [ord, what became of it instead, place]: duplicate, conflict: the position of the first; repeated: the ord of the first; full
@@ -114,13 +134,7 @@ declare
   refused int[];
   runs json;
 begin
-  -- The rule of acceptance, whatever the server's default says (PG-D1, PG-D2).
-  if current_setting('synchronous_commit') in ('off', 'local') then perform set_config('synchronous_commit', 'on', true); end if;
-  -- Held until the commit; in the order of ids, so that two batches cannot wait for each other. A statement of its own: the next one sees what
-  -- was committed while this one waited.
-  perform pg_advisory_xact_lock(hashtext(current_schema()), stream_id)
-  from (select distinct stream_id from unnest(drafts) order by stream_id) locked;
-
+  perform lock_streams(array(select stream_id from unnest(drafts)));
   if exists (select from unnest(drafts) where deduped and (p_all or not fresh)) then
     select array_agg(json_build_array(k.ord, k.status, k.place)), array_agg(k.ord) into known_ones, refused from known(drafts, p_all) k;
     if known_ones is not null then
@@ -157,9 +171,7 @@ begin
     from run r where s.id = r.stream_id and coalesce(s.max_messages, s.max_bytes) is not null
   )
   select json_agg(json_build_array(r.stream_id, r.first, r.last, (extract(epoch from r.time) * 1000)::bigint,
-    -- Looks no further than this, however much is parked (PG-O5): behind so much, a message waits in any case.
-    (select count(*) = 100 or coalesce(bool_or(o.owner <> p_owner), false)
-      from (select owner from outbox o where o.stream_id = r.stream_id order by o.first limit 100) o)))
+    is_behind(r.stream_id, p_owner)))
   into runs from run r;
 
   for limited in select distinct s.id from streams s join unnest(drafts) d on d.stream_id = s.id
@@ -187,7 +199,7 @@ create function drafts_of(p_rows text, p_payloads bytea) returns draft[] languag
   )
 $$;
 
--- A group commit of one process. p_lock_ms bounds the wait for the streams' locks; null leaves it to the transaction.
+-- Several messages as one statement brings them. p_lock_ms bounds the wait for the streams' locks; null leaves it to the transaction.
 create function append_batch(p_owner uuid, p_rows text, p_payloads bytea, p_all boolean, p_lock_ms int) returns json
 language plpgsql set search_path = %schema%, pg_temp as $$
 begin
@@ -204,9 +216,7 @@ declare
   skipped int[];
 begin
   perform set_config('lock_timeout', p_lock_ms::text, true);
-  if current_setting('synchronous_commit') in ('off', 'local') then perform set_config('synchronous_commit', 'on', true); end if;
-  perform pg_advisory_xact_lock(hashtext(current_schema()), stream_id)
-  from (select distinct stream_id from unnest(drafts) order by stream_id) locked;
+  perform lock_streams(array(select stream_id from unnest(drafts)));
   select coalesce(json_agg(json_build_array(k.ord, k.status, k.place)), '[]'), coalesce(array_agg(k.ord), '{}')
   into odd, skipped from known(drafts, true) k;
   insert into delayed (stream_id, due_at, id, dedup_id, deduped, subject, key, headers, payload, hash, bytes)
@@ -220,13 +230,15 @@ end $$;
 -- waits for another second; what the ledger has meanwhile is dropped.
 create function promote_of(p_stream int, p_owner uuid) returns int language plpgsql set search_path = %schema%, pg_temp as $$
 declare
+  -- A constant, so that the index is searched by it.
+  now_at timestamptz := clock_timestamp();
   due delayed[];
   drafts draft[];
   answer json;
 begin
   with taken as (
     delete from delayed where number in (
-      select number from delayed where stream_id = p_stream and due_at <= clock_timestamp() order by due_at, number limit 1000
+      select number from delayed where stream_id = p_stream and due_at <= now_at order by due_at, number limit 1000
     ) returning *
   ) select array_agg(t order by t.due_at, t.number) into due from taken t;
   if due is null then return 0; end if;
@@ -247,13 +259,16 @@ end $$;
 -- Appends delayed messages whose time has come. Answers with how many were moved, and with the ms until the next one is due, or null.
 create function promote(p_owner uuid) returns json language plpgsql set search_path = %schema%, pg_temp as $$
 declare
+  now_at timestamptz := clock_timestamp();
   stream int;
   moved int := 0;
 begin
   -- One process at a time: what two took side by side would be appended in any order (PG-O2).
   if not pg_try_advisory_xact_lock(hashtext(current_schema()), -1) then return json_build_object('moved', 0, 'next', 100); end if;
   perform set_config('lock_timeout', '500', true);
-  for stream in select distinct d.stream_id from delayed d where d.due_at <= clock_timestamp() order by d.stream_id loop
+  for stream in
+    select s.id from streams s where exists (select from delayed d where d.stream_id = s.id and d.due_at <= now_at) order by s.id
+  loop
     begin
       moved := moved + promote_of(stream, p_owner);
     exception when lock_not_available then
@@ -261,7 +276,8 @@ begin
     end;
   end loop;
   return json_build_object('moved', moved, 'next', (
-    select greatest(0, extract(epoch from min(due_at) - clock_timestamp()) * 1000)::bigint from delayed
+    select greatest(0, extract(epoch from min(d.due_at) - clock_timestamp()) * 1000)::bigint
+    from streams s cross join lateral (select due_at from delayed where stream_id = s.id order by due_at limit 1) d
   ));
 end $$;
 `

@@ -56,10 +56,7 @@ declare
   answer json;
 begin
   if p_lock_ms is not null then perform set_config('lock_timeout', p_lock_ms::text, true); end if;
-  -- As append() does; before anything else is locked, so that two cannot wait for each other.
-  perform pg_advisory_xact_lock(hashtext(current_schema()), stream_id)
-  from (select distinct stream_id from unnest(drafts_of(p_rows, p_payloads)) order by stream_id) locked;
-  -- Waits for a transaction that is about to settle it.
+  -- Waits for a transaction that is about to settle it; before the stream is locked, as such a transaction does it.
   insert into settled (consumer_id, position) values (p_consumer, p_position) on conflict do nothing;
   if not found or exists (
     select from consumers c where c.id = p_consumer and p_position <= c.floor

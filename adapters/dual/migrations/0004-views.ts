@@ -62,9 +62,10 @@ create function number_of(p_digits text) returns bigint language sql immutable s
   select case when p_digits ~ '^[0-9]{1,15}$' then p_digits::bigint end
 $$;
 
--- Rows of a stream with this age limit are seen when they are younger than that.
-create function seen_after(p_max_age_ms bigint) returns timestamptz language sql stable as $$
-  select coalesce(statement_timestamp() - p_max_age_ms * interval '1 millisecond', '-infinity')
+-- Whether a row is young enough for a stream with that limit. Not in the form of a range of times: hardly any row is over age, so an index by
+-- time is of no use here.
+create function is_seen(p_time timestamptz, p_max_age_ms bigint) returns boolean language sql stable as $$
+  select p_max_age_ms is null or p_time > statement_timestamp() - p_max_age_ms * interval '1 millisecond'
 $$;
 
 -- What readers may see. text and data are null when the payload is no text, no JSON; payload is what was published.
@@ -73,7 +74,7 @@ select s.name as stream, l.position, l.time, l.id, l.key, l.subject, json_of(l.h
   case when strpos(coalesce(l.headers, ''), '"Busbar-Content":"bytes"') = 0 then json_of(text_of(l.payload)) end as data,
   l.payload, l.bytes
 from ledger l join streams s on s.id = l.stream_id
-where l.time > seen_after(s.max_age_ms);
+where is_seen(l.time, s.max_age_ms);
 
 -- How far each consumer is: what it still has to settle, and since when the oldest of it is there.
 create view consumer_lag as
@@ -86,20 +87,20 @@ select c.name as consumer, s.name as stream, c.floor as settled_up_to, (
       union all
       select from ledger l
       where not (c.pattern = '^(?:.+)$' and s.max_age_ms is null) and l.stream_id = c.stream_id and l.position > c.floor
-        and l.subject ~ c.pattern and l.time > seen_after(s.max_age_ms)
+        and l.subject ~ c.pattern and is_seen(l.time, s.max_age_ms)
         and not exists (select from settled d where d.consumer_id = c.id and d.position = l.position)
       union all
       select from owed o join ledger l on l.stream_id = c.stream_id and l.position = o.position
-      where o.consumer_id = c.id and o.position <= c.floor and l.time > seen_after(s.max_age_ms)
+      where o.consumer_id = c.id and o.position <= c.floor and is_seen(l.time, s.max_age_ms)
     ) unsettled
   ) as unsettled, least((
     select l.time from ledger l
-    where l.stream_id = c.stream_id and l.position > c.floor and l.subject ~ c.pattern and l.time > seen_after(s.max_age_ms)
+    where l.stream_id = c.stream_id and l.position > c.floor and l.subject ~ c.pattern and is_seen(l.time, s.max_age_ms)
       and not exists (select from settled d where d.consumer_id = c.id and d.position = l.position)
     order by l.position limit 1
   ), (
     select l.time from owed o join ledger l on l.stream_id = c.stream_id and l.position = o.position
-    where o.consumer_id = c.id and o.position <= c.floor and l.time > seen_after(s.max_age_ms)
+    where o.consumer_id = c.id and o.position <= c.floor and is_seen(l.time, s.max_age_ms)
     order by o.position limit 1
   )) as oldest_time
 from consumers c join streams s on s.id = c.stream_id;
@@ -117,7 +118,7 @@ select stream, position, unescaped(h ->> 'Busbar-Dead-Consumer') as consumer, un
 from (
   select s.name as stream, l.position, l.key, l.payload, json_of(l.headers) as h
   from ledger l join streams s on s.id = l.stream_id
-  where strpos(l.headers, '"Busbar-Dead-Consumer":') > 0 and l.time > seen_after(s.max_age_ms)
+  where strpos(l.headers, '"Busbar-Dead-Consumer":') > 0 and is_seen(l.time, s.max_age_ms)
 ) dead;
 
 -- What was accepted in each minute of the last day and is still kept.

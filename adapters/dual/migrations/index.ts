@@ -3,6 +3,7 @@ import { ledger } from './0001-ledger.js'
 import { append } from './0002-append.js'
 import { progress } from './0003-progress.js'
 import { views } from './0004-views.js'
+import { group } from './0005-group.js'
 
 export interface Migration {
   readonly version: number
@@ -16,4 +17,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2, name: 'append', sql: append },
   { version: 3, name: 'progress', sql: progress },
   { version: 4, name: 'views', sql: views },
+  { version: 5, name: 'group', sql: group },
 ]

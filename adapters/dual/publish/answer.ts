@@ -34,25 +34,22 @@ export interface Understood {
 /** Undelayed drafts that are not odd got the positions of their stream's run in order; delayed ones have none yet. */
 export function understand(drafts: readonly Draft[], { runs, odd }: Answer): Understood {
   const oddOf = new Map(odd.map(([ord, what, place]) => [ord, { what, place }]))
-  const stored = new Map<number, Stored[]>()
-  const next = new Map(runs.map(([stream, first]) => [stream, first]))
+  const stored = new Map(runs.map(([stream, first]) => [stream, { next: first, messages: [] as Stored[] }]))
   const outcomes: PublishOutcome[] = []
   drafts.forEach((draft, ord) => {
-    const found = oddOf.get(ord)
+    const found = oddOf.size === 0 ? undefined : oddOf.get(ord)
     if (found !== undefined) {
       outcomes.push(oddOutcome(draft, found, outcomes))
       return
     }
-    const { id } = draft.stream
-    const position = next.get(id) ?? 0
-    next.set(id, position + 1)
+    const { message, stream } = draft
+    const run = stored.get(stream.id)
+    const position = run === undefined ? 0 : run.next++
     outcomes.push(accepted(draft, position, false))
-    const run = stored.get(id)
-    if (run === undefined) stored.set(id, [{ ...draft, position }])
-    else run.push({ ...draft, position })
+    run?.messages.push({ message, stream, position })
   })
   const done = runs.flatMap(([id, first, , timeMs, isBehind]): Run[] => {
-    const messages = stored.get(id) ?? []
+    const messages = stored.get(id)?.messages ?? []
     const [head] = messages
     return head === undefined ? [] : [{ stream: head.stream, first, timeMs, isBehind, messages }]
   })

@@ -31,7 +31,7 @@ export function toDrafts(drafts: readonly Draft[]): Drafts {
       fresh: isFresh,
       subject,
       key,
-      headers: toText(headers),
+      headers: headersText(headers),
       hash: contentHash(message),
       start: start - payload.byteLength,
       length: payload.byteLength,
@@ -41,7 +41,8 @@ export function toDrafts(drafts: readonly Draft[]): Drafts {
   return { rows: JSON.stringify(rows), payloads: Buffer.concat(payloads, start) }
 }
 
-function toText(headers: Headers): string | undefined {
+/** Undefined for none. */
+export function headersText(headers: Headers): string | undefined {
   for (const _ in headers) return JSON.stringify(headers)
   return undefined
 }

@@ -18,15 +18,17 @@ import { type Answer, type Run, understand } from './answer.js'
 import type { Draft } from './drafts.js'
 import { Parcel } from './parcel.js'
 
-/** Of one statement. Larger ones cost more a message, not less. */
-const MAX_DRAFTS = 1000
+/** Of one statement. Larger ones cost no less a message, and a thousand callers in two groups keep both sides at work. */
+const MAX_DRAFTS = 500
 const MAX_BYTES = 8 * 1024 * 1024
 /** Waiting for their statement, in bytes of payload. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
+/** An id or a position is taken that was not seen to be: by an attempt that came late, or behind the snapshot of an isolation level (PG-I5). */
+const TAKEN = '23505'
 /** Refusals that pass: the stream's lock is held, a deadlock, too many connections, the server starts. */
-const PASSING = new Set(['55P03', '40P01', '40001', '53300', '57P03'])
+const PASSING = new Set(['55P03', '40P01', '40001', '53300', '57P03', TAKEN])
 
 export interface GroupCommitParts {
   readonly database: Database
@@ -45,6 +47,8 @@ export class GroupCommit {
   readonly #limits: DueQueue<Parcel>
   #waitingBytes = 0
   #isWorking = false
+  /** Resolves when callers and relay have heard of the last answer; undefined: they have. */
+  #told: Promise<void> | undefined
   #onIdle: () => void = () => {}
   #isClosed = false
 
@@ -93,7 +97,10 @@ export class GroupCommit {
     this.#isWorking = true
     // So that callers of the same turn of the event loop go together.
     await Promise.resolve()
-    while (this.#waiting.length > 0) await this.#store(this.#take())
+    while (this.#waiting.length > 0) {
+      await this.#store(this.#take())
+      if (this.#waiting.length === 0) await this.#told
+    }
     // In the same breath as the last look: nothing can be added in between.
     this.#isWorking = false
     this.#onIdle()
@@ -120,6 +127,7 @@ export class GroupCommit {
     for (let left = open(parcels); left.length > 0; left = open(left)) {
       const failure = await this.#attempt(left)
       if (failure === undefined) return
+      if (failure.code === TAKEN) for (const parcel of left) parcel.isInDoubt = true
       if (failure.effect === 'unknown') this.#doubt(left)
       else if (failure.effect === 'refused' && !PASSING.has(failure.code)) return this.#refused(left, failure)
       await this.#pause(pauseMs)
@@ -130,15 +138,19 @@ export class GroupCommit {
   /** @returns why nothing is known to be stored */
   async #attempt(parcels: readonly Parcel[]): Promise<QueryFailure | undefined> {
     let sent: readonly Parcel[] = []
+    let drafts: readonly Draft[] = []
     const send = (): Statement | undefined => {
       // Whose time was up before there was a connection was told that it is not stored.
       sent = open(parcels)
+      drafts = draftsOf(sent)
       for (const parcel of sent) parcel.isSent = true
-      return sent.length === 0 ? undefined : this.#parts.statement(draftsOf(sent), sent.some(isInDoubt))
+      return sent.length === 0 ? undefined : this.#parts.statement(drafts, sent.some(isInDoubt))
     }
     try {
       const rows = await this.#parts.database.query<{ readonly answer: Answer }>('publish', send)
-      this.#answered(sent, rows[0]?.answer ?? { runs: [], odd: [] })
+      const answer = rows[0]?.answer ?? { runs: [], odd: [] }
+      await this.#told
+      this.#told = this.#afterNext(() => this.#answered(sent, drafts, answer))
       return undefined
     } catch (thrown) {
       for (const parcel of sent) parcel.isSent = false
@@ -146,8 +158,21 @@ export class GroupCommit {
     }
   }
 
-  #answered(parcels: readonly Parcel[], answer: Answer): void {
-    const drafts = draftsOf(parcels)
+  /** PostgreSQL works on the next statement while this process tells what became of the last one. */
+  #afterNext(tell: () => void): Promise<void> | undefined {
+    if (this.#waiting.length === 0) {
+      tell()
+      return undefined
+    }
+    return new Promise((resolve) => {
+      this.#parts.clock.defer(() => {
+        tell()
+        resolve()
+      })
+    })
+  }
+
+  #answered(parcels: readonly Parcel[], drafts: readonly Draft[], answer: Answer): void {
     const { outcomes, runs } = understand(drafts, answer)
     // The earlier attempt may have been committed after its doubt was told; what follows must not overtake it.
     this.#tellDoubt(parcels.filter(isInDoubt))
@@ -179,14 +204,27 @@ export class GroupCommit {
   /** One message that cannot be stored must not take the others with it (PG-L8). */
   async #refused(parcels: readonly Parcel[], failure: QueryFailure): Promise<void> {
     const isOfData = failure.code.startsWith('22') || failure.code.startsWith('23')
-    if (isOfData && parcels.length > 1) {
-      for (const parcel of parcels) await this.#store([parcel])
-      return
-    }
     for (const parcel of parcels) {
-      this.#limits.remove(parcel)
-      parcel.fail(({ message }) => ledgerError(`publish to ${message.subject}`, failure))
+      if (isOfData && parcels.length > 1) await this.#store([parcel])
+      else if (isOfData && parcel.drafts.length > 1) await this.#storeEach(parcel)
+      else {
+        this.#limits.remove(parcel)
+        parcel.fail(({ message }) => ledgerError(`publish to ${message.subject}`, failure))
+      }
     }
+  }
+
+  async #storeEach(parcel: Parcel): Promise<void> {
+    this.#limits.remove(parcel)
+    const outcomes: PublishOutcome[] = []
+    for (const draft of parcel.drafts) {
+      const one = new Parcel([draft], parcel.timeoutMs)
+      one.isInDoubt = parcel.isInDoubt
+      this.#limits.add(one, parcel.dueAt)
+      await this.#store([one])
+      outcomes.push(...(await one.done))
+    }
+    parcel.end(outcomes)
   }
 
   #expire(parcel: Parcel): void {

@@ -9,31 +9,48 @@ import { STAMP_BYTES } from '../stamp.js'
 import type { LedgerStream, Streams } from '../streams.js'
 import type { Draft } from './drafts.js'
 import type { GroupCommit } from './group-commit.js'
+import type { StreamCommits } from './stream-commits.js'
 
 export class Publisher {
   readonly #streams: Streams
   readonly #inner: Adapter
-  readonly #ledger: GroupCommit
-  readonly #delayed: GroupCommit
+  readonly #ledger: StreamCommits
+  readonly #delayed: StreamCommits
 
-  constructor(streams: Streams, inner: Adapter, ledger: GroupCommit, delayed: GroupCommit) {
+  constructor(streams: Streams, inner: Adapter, ledger: StreamCommits, delayed: StreamCommits) {
     this.#streams = streams
     this.#inner = inner
     this.#ledger = ledger
     this.#delayed = delayed
   }
 
-  async publish(batch: readonly Outgoing[], timeoutMs: number): Promise<readonly PublishOutcome[]> {
+  publish(batch: readonly Outgoing[], timeoutMs: number): Promise<readonly PublishOutcome[]> {
+    const [only] = batch
+    return only !== undefined && batch.length === 1
+      ? this.#publishOne(only, timeoutMs)
+      : this.#publishAll(batch, timeoutMs)
+  }
+
+  #publishOne(message: Outgoing, timeoutMs: number): Promise<readonly PublishOutcome[]> {
+    const draft = this.draft(message)
+    if (draft instanceof BusError) return Promise.resolve([{ status: 'rejected', error: draft }])
+    return this.#wayOf(draft).add([draft], timeoutMs)
+  }
+
+  async #publishAll(batch: readonly Outgoing[], timeoutMs: number): Promise<readonly PublishOutcome[]> {
     const outcomes: PublishOutcome[] = new Array(batch.length)
-    const now = new Selection(this.#ledger)
-    const later = new Selection(this.#delayed)
+    const ways = new Map<GroupCommit, Selection>()
     batch.forEach((message, at) => {
       const draft = this.draft(message)
       if (draft instanceof BusError) outcomes[at] = { status: 'rejected', error: draft }
-      else (message.delayMs > 0 ? later : now).add(draft, at)
+      else selection(ways, this.#wayOf(draft)).add(draft, at)
     })
-    await Promise.all([now.publish(outcomes, timeoutMs), later.publish(outcomes, timeoutMs)])
+    await Promise.all([...ways.values()].map((way) => way.publish(outcomes, timeoutMs)))
     return outcomes
+  }
+
+  #wayOf({ message, stream }: Draft): GroupCommit {
+    return (message.delayMs > 0 ? this.#delayed : this.#ledger).of(stream)
   }
 
   /** Or why it cannot be published. */
@@ -81,6 +98,12 @@ class Selection {
       outcomes[this.#places[n] ?? 0] = outcome
     })
   }
+}
+
+function selection(ways: Map<GroupCommit, Selection>, way: GroupCommit): Selection {
+  const selected = ways.get(way) ?? new Selection(way)
+  ways.set(way, selected)
+  return selected
 }
 
 function noStream(subject: string): BusError {

@@ -29,7 +29,8 @@ export function conditionOf({ filters, key, positions, maxAgeMs }: Selection, us
   if (key !== undefined) add(key, (own) => `hashtext(l.key) = hashtext(${own}) and l.key = ${own}`)
   // A filter equal to the stream's subjects is no exception: rows may be older than the stream's present subjects.
   if (filters.length > 0 && !filters.includes('>')) add(patternOf(filters), (pattern) => `l.subject ~ ${pattern}`)
+  // "is true", so that no index by time is preferred to the order of positions: hardly any row is over age.
   if (maxAgeMs !== null)
-    add(maxAgeMs, (age) => `l.time > statement_timestamp() - ${age}::bigint * interval '1 millisecond'`)
+    add(maxAgeMs, (age) => `(l.time > statement_timestamp() - ${age}::bigint * interval '1 millisecond') is true`)
   return { text: parts.map((part) => ` and ${part}`).join(''), values }
 }

@@ -8,10 +8,9 @@
  * A keyed message waits until the inner backend has confirmed the one of its key before it, so that a retry cannot turn their order around.
  */
 import type { Adapter, AdapterHost, PublishOutcome } from '../../../src/adapter.js'
-import { BusError, describeThrown } from '../../../src/errors.js'
+import { describeThrown } from '../../../src/errors.js'
 import type { Outgoing } from '../../../src/message.js'
 import type { Database } from '../database/database.js'
-import { innerDefinition } from '../inner-definition.js'
 import { type LedgerRow, toStored } from '../ledger-row.js'
 import type { Run } from '../publish/answer.js'
 import { ledgerPage } from '../sql/ledger-page.js'
@@ -39,6 +38,8 @@ export interface RelayParts {
   readonly repairRate: number
   /** Something was relayed: whoever follows the ledger may look. */
   readonly onRelayed: (stream: LedgerStream) => void
+  /** The inner backend does not have the stream. Resolves when what it held is in the outbox, and the stream is there again. */
+  readonly onLost: (stream: LedgerStream) => Promise<void>
 }
 
 export class StreamRelay {
@@ -52,6 +53,7 @@ export class StreamRelay {
   readonly #onIdle: (() => void)[] = []
   #catchingUp: Promise<void> | undefined
   #isMore = false
+  #isLost = false
   #isClosed = false
   /** Why the inner backend did not take the last message; `''` while it does. */
   trouble = ''
@@ -148,6 +150,8 @@ export class StreamRelay {
   async #relayRanges(): Promise<'empty' | 'some' | 'none'> {
     const { database, outbox } = this.#parts
     await outbox.settled()
+    if (this.#isLost) await this.#parts.onLost(this.#stream)
+    this.#isLost = false
     const ranges = await database.query<Range>('work', outboxHead(database.schema, this.#stream.id, RANGES))
     let done = 0
     for (const range of ranges) {
@@ -212,22 +216,8 @@ export class StreamRelay {
       return outcomes.length === messages.length
     }
     this.trouble = refused.error.message
-    if (refused.error.code === 'BUS_NO_STREAM' || refused.error.code === 'BUS_NOT_FOUND') void this.#makeStream()
+    this.#isLost ||= refused.error.code === 'BUS_NO_STREAM' || refused.error.code === 'BUS_NOT_FOUND'
     return false
-  }
-
-  /** Somebody deleted it, or all of the backend. What it held is found missing and repaired by comparison. */
-  async #makeStream(): Promise<void> {
-    const { inner, host } = this.#parts
-    try {
-      await inner.provision([innerDefinition(this.#stream.definition)])
-    } catch (thrown) {
-      const error = thrown instanceof BusError ? thrown.message : describeThrown(thrown)
-      host.logger.log('debug', '[dual] the inner stream cannot be made', {
-        stream: this.#stream.definition.name,
-        error,
-      })
-    }
   }
 
   #done(first: number): void {

@@ -1,5 +1,6 @@
 /** What the port's `inspect()` says: figures of the ledger, what only the inner backend knows, and what a person should look at. */
 import type { Adapter, AdapterReport, ConsumerReport } from '../../../src/adapter.js'
+import { describeThrown } from '../../../src/errors.js'
 import type { Database } from '../database/database.js'
 import type { ResolvedDual } from '../options.js'
 import type { Streams } from '../streams.js'
@@ -45,16 +46,17 @@ interface LedgerState {
 }
 
 async function askLedger(database: Database, streams: Streams): Promise<LedgerState | undefined> {
-  try {
-    const [figures, facts, hindrances] = await Promise.all([
-      inspectLedger(database, streams),
-      observeFacts(database),
-      findHindrances(database),
-    ])
-    return { figures, facts, notes: [...notesOn(facts), ...hindrances] }
-  } catch {
-    return undefined
-  }
+  const [figures, facts, hindrances] = await Promise.allSettled([
+    inspectLedger(database, streams),
+    observeFacts(database),
+    findHindrances(database),
+  ])
+  if (facts.status === 'rejected') return undefined
+  const notes = [...notesOn(facts.value), ...(hindrances.status === 'fulfilled' ? hindrances.value : [])]
+  if (figures.status === 'fulfilled') return { figures: figures.value, facts: facts.value, notes }
+  // Counting a very large stream can take longer than a statement may; that is no outage.
+  const uncounted = `messages could not be counted in time (${describeThrown(figures.reason)})`
+  return { figures: { streams: [], consumers: [] }, facts: facts.value, notes: [...notes, uncounted] }
 }
 
 async function inspectInner(inner: Adapter): Promise<Pick<AdapterReport, 'notes' | 'consumers'>> {

@@ -40,11 +40,11 @@ export function advanceFloor(schema: string, consumer: number, rows: number): St
       ), moved as (
         update ${schema}.consumers c set floor = next.floor from next where c.id = $1 and c.floor < next.floor
       ), dropped as (
-        delete from ${schema}.settled d using (
-          select own.position from ${schema}.settled own, next where own.consumer_id = $1 and own.position <= next.floor
+        -- Scalar subqueries, so that the primary key is asked for a range and for rows, not read as a whole.
+        delete from ${schema}.settled d where d.consumer_id = $1 and d.position = any (array(
+          select own.position from ${schema}.settled own where own.consumer_id = $1 and own.position <= (select next.floor from next)
           order by own.position limit 2 * $2
-        ) below
-        where d.consumer_id = $1 and d.position = below.position returning d.position
+        )) returning d.position
       )
       select next.floor, next.is_cut or (select count(*) from dropped) = 2 * $2 as has_more from next`,
     values: [consumer, rows],

@@ -5,11 +5,17 @@
 import type { LedgerDelivery } from '../consume/ledger-delivery.js'
 import type { Statement } from '../database/database.js'
 
+export interface Claimed {
+  readonly id: string
+  /** Number of the transaction, `xid8` as text. */
+  readonly xid: string
+}
+
 export function claim(schema: string, deliveries: readonly LedgerDelivery[]): Statement {
   return {
     text: `insert into ${schema}.inbox (consumer_id, id, position)
       select u.consumer, u.id, u.position from unnest($1::int[], $2::text[], $3::bigint[]) u(consumer, id, position)
-      order by u.consumer, u.id on conflict do nothing returning id`,
+      order by u.consumer, u.id on conflict do nothing returning id, pg_current_xact_id()::text as xid`,
     values: [
       deliveries.map((delivery) => delivery.consumer),
       deliveries.map(({ message }) => message.id),

@@ -1,4 +1,7 @@
-/** Appends what is due, found by the index delayed_due; skips rows that another process is moving. */
+/**
+ * Appends what is due, stream by stream, found by the index delayed_due. One process at a time, under a lock of its own that is tried and not
+ * waited for; a stream that somebody holds is passed by.
+ */
 import type { Statement } from '../database/database.js'
 
 export interface Promoted {

@@ -1,6 +1,6 @@
 /**
  * What every stream of the schema holds, exactly. Streams with limits are counted as they grow and shrink; the others are counted here, which
- * reads their primary key for the number and their rows for the bytes. What is over age and not yet removed is not counted.
+ * reads their rows. What is over age and not yet removed is not counted.
  */
 import type { Statement } from '../database/database.js'
 
@@ -23,8 +23,9 @@ export function streamFigures(schema: string): Statement {
         (select count(*) from ${schema}.delayed y where y.stream_id = s.id) as delayed
       from ${schema}.streams s
       cross join lateral (
-        select case when s.max_age_ms is null then 0
-          else ${schema}.position_at(s.id, ${schema}.seen_after(s.max_age_ms) + interval '1 microsecond') end as first
+        select case when s.max_age_ms is null then 0 else ${schema}.position_at(
+          s.id, statement_timestamp() - s.max_age_ms * interval '1 millisecond' + interval '1 microsecond'
+        ) end as first offset 0
       ) seen
       cross join lateral (
         select s.messages - count(*) as messages, s.bytes - coalesce(sum(l.bytes), 0) as bytes from ${schema}.ledger l

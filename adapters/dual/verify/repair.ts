@@ -7,13 +7,13 @@ import { BusError } from '../../../src/errors.js'
 import type { RepairOptions, RepairReport, VerifyReport } from '../../../src/ledger.js'
 import type { Logger } from '../../../src/logger.js'
 import { ledgerError } from '../database/pg-failure.js'
-import { innerDefinition } from '../inner-definition.js'
 import { raiseHigh } from '../sql/raise-high.js'
 import { type StillToSend, stillToSend } from '../sql/still-to-send.js'
 import type { LedgerStream } from '../streams.js'
 import { importForeign } from './import-foreign.js'
 import { whileAlone } from './locks.js'
-import { Resend } from './resend.js'
+import { rebuild } from './rebuild.js'
+import { newRound, Resend } from './resend.js'
 import { type Sweep, type SweepParts, sweep } from './sweep.js'
 
 const PATIENCE_MS = 30_000
@@ -72,10 +72,9 @@ interface Done {
 const NOTHING: Done = { republished: 0, imported: 0 }
 
 async function mend(parts: RepairParts, stream: LedgerStream, found: Sweep, isImporting: boolean): Promise<Done> {
-  const { database, inner, relay } = parts
-  if (!found.isThere) await inner.provision([innerDefinition(stream.definition)])
+  const { database, relay } = parts
   const round = newRound(parts)
-  const republished = found.missing.size > 0 ? await new Resend(parts, stream, found.missing).send(round) : 0
+  const republished = await sendMissing(parts, stream, found, round)
   let imported = 0
   if (isImporting && found.foreign.length > 0) {
     if (found.beyond > 0) await database.query('work', raiseHigh(database.schema, stream.id, found.beyond))
@@ -86,10 +85,10 @@ async function mend(parts: RepairParts, stream: LedgerStream, found: Sweep, isIm
   return { republished, imported }
 }
 
-/** Another one for every repair: the inner backend's window knows the copies of earlier ones. */
-export function newRound({ clock, random }: RepairParts): string {
-  const number = Math.floor(random() * 2 ** 32)
-  return `/r${Math.floor(clock.now()).toString(36)}${number.toString(36)}`
+/** @returns how many messages are on their way now */
+async function sendMissing(parts: RepairParts, stream: LedgerStream, found: Sweep, round: string): Promise<number> {
+  if (!found.isThere) return await rebuild(parts, stream, round)
+  return found.missing.size > 0 ? await new Resend(parts, stream, found.missing).send(round) : 0
 }
 
 /** Resolves when the inner backend has everything of this round. */

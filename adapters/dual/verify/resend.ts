@@ -173,3 +173,9 @@ export class Resend {
     else await client.query(statement.text, [...statement.values])
   }
 }
+
+/** Names a round of sending, so that the inner backend's window does not take its copies for those of an earlier one. */
+export function newRound({ clock, random }: { readonly clock: Clock; readonly random: () => number }): string {
+  const number = Math.floor(random() * 2 ** 32)
+  return `/r${Math.floor(clock.now()).toString(36)}${number.toString(36)}`
+}

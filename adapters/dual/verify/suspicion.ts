@@ -69,7 +69,8 @@ export async function sampleSuspicion(
   stream: LedgerStream,
   { firstSequence, lastSequence }: StreamReport,
 ): Promise<Suspicion | undefined> {
-  const oldest = Math.max(firstSequence, lastSequence - RECENT)
+  if (lastSequence === 0) return undefined
+  const oldest = Math.max(1, firstSequence, lastSequence - RECENT)
   const newest = Math.max(oldest, lastSequence - WINDOW)
   const from = oldest + Math.floor(parts.random() * (newest - oldest + 1))
   const positions = await positionsIn(parts.inner, stream, from)

@@ -7,8 +7,8 @@ import { type Unsettled, unsettled } from '../sql/unsettled.js'
 import type { LedgerStream, Streams } from '../streams.js'
 import { whileAlone } from './locks.js'
 import { PositionSet } from './position-set.js'
-import { newRound, type RepairParts } from './repair.js'
-import { Resend } from './resend.js'
+import type { RepairParts } from './repair.js'
+import { newRound, Resend } from './resend.js'
 
 /** Rejects with `BUS_CONFLICT` when the stream is being repaired already. */
 export async function wakeConsumer(parts: RepairParts, streams: Streams, consumer: string): Promise<void> {

@@ -35,7 +35,8 @@ export function describeDualSuite({ name, binaries, inner }: DualSuite): void {
   }
   for (const group of adapterSuite(harness)) {
     describe(group.name, () => {
-      for (const scenario of group.scenarios) it(scenario.title, scenario.run)
+      // They wait for disks most of the time: some at once.
+      for (const { title, alone, run } of group.scenarios) (alone ? it : it.concurrent)(title, () => run())
     })
   }
 }

@@ -51,49 +51,38 @@ it('PG-B1: PG-B2: whatever a payload is, the messages can be read, as text and a
   ])
 })
 
+const ORIGINAL = {
+  stream: 'orders',
+  time: 1_700_000_000_123,
+  id: 'ä 1',
+  subject: 'orders.1',
+  key: 'k',
+  headers: { own: 'x' },
+  payload: Buffer.from('{"n":1}'),
+}
+
+/** Of a message that failed five times, the last time with that error. */
+async function bury(lab: LedgerLab, sequence: number, lastError: string): Promise<void> {
+  const message = { ...ORIGINAL, sequence }
+  const failure = { message, attempts: 5, firstError: 'first', lastError, firstFailedAt: 1_700_000_001_000 }
+  const letter = toDeadLetter(failure, 'exhausted', 'billing', 'dead.billing', 1_700_000_002_000, 4096)
+  const { id, headers, payload } = letter
+  await lab.publish({ subject: 'dead.billing', id, key: ORIGINAL.key, headers, payload })
+}
+
 it('PG-B2: dead letters are told with their escapes undone, whatever the errors were', async () => {
-  await using lab = await LedgerLab.open(server.url, [
-    { name: 'dead', subjects: ['dead.>'] },
-    { name: 'orders', subjects: ['orders.>'] },
-  ])
+  const streams = ['dead', 'orders'].map((name) => ({ name, subjects: [`${name}.>`] }))
+  await using lab = await LedgerLab.open(server.url, streams)
   const errors = [
-    'Error: bad "total" in \\ 100% of é 漢 😀',
-    'line one\nline two',
-    'nul \0 and half \ud800 a pair \udc00',
-    'raw %41 \\u0041 "Busbar-Dead-Consumer":',
-  ]
-  const shown = [errors[0], errors[1], 'nul \ufffd and half \ufffd a pair \ufffd', errors[3]]
-  const message = {
-    stream: 'orders',
-    sequence: 7,
-    time: 1_700_000_000_123,
-    id: 'ä 1',
-    subject: 'orders.1',
-    key: 'k',
-    headers: { own: 'x' },
-    payload: Buffer.from('{"n":1}'),
-  }
-  for (const [at, lastError] of errors.entries()) {
-    const failure = {
-      message: { ...message, sequence: at + 1 },
-      attempts: 5,
-      firstError: 'first',
-      lastError,
-      firstFailedAt: 1_700_000_001_000,
-    }
-    const { id, key, headers, payload } = toDeadLetter(
-      failure as never,
-      'exhausted' as never,
-      'billing',
-      'dead.billing',
-      1_700_000_002_000,
-      4096,
-    )
-    await lab.publish({ subject: 'dead.billing', id, ...(key === undefined ? {} : { key }), headers, payload })
-  }
+    ['Error: bad "total" in \\ 100% of é 漢 😀'],
+    ['line one\nline two'],
+    ['nul \0 and half \ud800 a pair \udc00', 'nul \ufffd and half \ufffd a pair \ufffd'],
+    ['raw %41 \\u0041 "Busbar-Dead-Consumer":'],
+  ] as const
+  for (const [at, [error]] of errors.entries()) await bury(lab, at + 1, error)
   await lab.publish({ subject: 'orders.1', headers: { quoted: '"Busbar-Dead-Consumer":' } })
   const rows = await lab.sql<Record<string, unknown>>('select * from %.dead_letters order by position')
-  expect(rows.map((row) => row.last_error)).toEqual(shown)
+  expect(rows.map((row) => row.last_error)).toEqual(errors.map(([error, shown = error]) => shown))
   expect(rows[0]).toMatchObject({
     stream: 'dead',
     position: '1',
@@ -106,7 +95,7 @@ it('PG-B2: dead letters are told with their escapes undone, whatever the errors 
     original_position: '1',
     attempts: '5',
     first_error: 'first',
-    published_at: new Date(message.time),
+    published_at: new Date(ORIGINAL.time),
     first_failed_at: new Date(1_700_000_001_000),
     dead_at: new Date(1_700_000_002_000),
     text: '{"n":1}',

@@ -53,7 +53,14 @@ export class Pair implements AsyncDisposable {
     const { database, streams } = lab
     const { clock, logger, random } = host
     const shared = { database, inner, repairRate }
-    this.relay = new Relay({ ...shared, owner: randomUUID(), streams, leaseMs: 8000, onRelayed: () => {} })
+    this.relay = new Relay({
+      ...shared,
+      owner: randomUUID(),
+      streams,
+      leaseMs: 8000,
+      onRelayed: () => {},
+      onLost: async () => {},
+    })
     this.parts = { ...shared, clock, logger, random, relay: this.relay, closing: this.#closing.signal }
   }
 
@@ -105,8 +112,8 @@ export class Pair implements AsyncDisposable {
     await until(async () => (await this.lab.sql('select from %.outbox')).length === 0, 'the outbox to be empty')
   }
 
-  verify(): Promise<VerifyReport> {
-    return verifyStream(this.parts, this.stream)
+  verify(changes: Partial<RepairParts> = {}): Promise<VerifyReport> {
+    return verifyStream({ ...this.parts, ...changes }, this.stream)
   }
 
   repair(options: RepairOptions = {}, changes: Partial<RepairParts> = {}): Promise<RepairReport> {

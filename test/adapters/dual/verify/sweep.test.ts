@@ -1,5 +1,7 @@
 /** What a comparison must not take for a loss: what comes, goes, ages or is dropped meanwhile. And how a repair ends that cannot go on. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Purpose, Statement } from '../../../../adapters/dual/database/database.js'
+import type { RepairParts } from '../../../../adapters/dual/verify/repair.js'
 import { memory } from '../../../../adapters/memory/index.js'
 import type { Adapter, ReadQuery } from '../../../../src/adapter.js'
 import { systemClock } from '../../../../src/clock.js'
@@ -17,9 +19,10 @@ afterAll(async () => {
   await postgres.stop()
 })
 
-/** What happens once, in the middle of the next reading of the inner stream, or right after it. */
+/** What happens once: before the next reading of the inner stream, in the middle of it, or right after it. */
 class Interrupted {
   readonly adapter: Adapter
+  #before: (() => Promise<void>) | undefined
   #meanwhile: (() => Promise<void>) | undefined
   #afterwards: (() => Promise<void>) | undefined
 
@@ -34,6 +37,10 @@ class Interrupted {
     })
   }
 
+  before(work: () => Promise<void>): void {
+    this.#before = work
+  }
+
   meanwhile(work: () => Promise<void>): void {
     this.#meanwhile = work
   }
@@ -43,8 +50,9 @@ class Interrupted {
   }
 
   async *#read(target: Adapter, query: ReadQuery): AsyncIterable<StoredMessage> {
-    const [meanwhile, afterwards] = [this.#meanwhile, this.#afterwards]
-    this.#meanwhile = this.#afterwards = undefined
+    const [before, meanwhile, afterwards] = [this.#before, this.#meanwhile, this.#afterwards]
+    this.#before = this.#meanwhile = this.#afterwards = undefined
+    await before?.()
     let isFirst = true
     for await (const message of target.read(query)) {
       if (isFirst) await meanwhile?.()
@@ -53,6 +61,23 @@ class Interrupted {
     }
     await afterwards?.()
   }
+}
+
+/** The ledger's database; work happens once, right after the rows were first read. */
+function afterRows(pair: Pair, work: () => Promise<unknown>): Partial<RepairParts> {
+  const { database } = pair.parts
+  let isDone = false
+  const query = async (purpose: Purpose, statement: Statement): Promise<object[]> => {
+    const rows = await database.query(purpose, statement)
+    if (isDone || !statement.text.includes('l.position::float8 as position from')) return rows
+    isDone = true
+    await work()
+    return rows
+  }
+  const interrupted = new Proxy(database, {
+    get: (target, property) => (property === 'query' ? query : Reflect.get(target, property, target)),
+  })
+  return { database: interrupted }
 }
 
 const open = (options?: PairOptions, inner: Adapter = memory()): Promise<Pair> =>
@@ -67,6 +92,34 @@ describe('sweep', () => {
     expect(await pair.verify()).toMatchObject({ ledger: 20, inner: 20, missing: 0, foreign: 0 })
     interrupted.afterwards(() => pair.fill(10))
     expect(await pair.verify()).toMatchObject({ ledger: 30, missing: 0, foreign: 0 })
+  })
+
+  it('does not take for foreign what was published and relayed just before it reads', async () => {
+    const interrupted = new Interrupted()
+    await using pair = await open({}, interrupted.adapter)
+    await pair.fill(20)
+    interrupted.before(() => pair.fill(10))
+    expect(await pair.verify()).toMatchObject({ ledger: 20, missing: 0, foreign: 0, isSame: true })
+  })
+
+  it('looks once more before it calls a row missing: it may be gone by then', async () => {
+    await using pair = await open()
+    await pair.fill(20)
+    await pair.lose(7, 18)
+    const changes = afterRows(pair, () => pair.lab.forget(pair.name, 18))
+    expect(await pair.verify(changes)).toMatchObject({ ledger: 19, inner: 18, missing: 1, missingSample: [7] })
+  })
+
+  it('looks once more before it calls a row missing: it may be on its way by then', async () => {
+    await using pair = await open()
+    await pair.fill(20)
+    await pair.lose(7, 18)
+    await pair.relay.close()
+    const { id } = pair.stream
+    const changes = afterRows(pair, () =>
+      pair.lab.sql('insert into %.outbox (stream_id, first, last, owner) values ($1, 18, 18, gen_random_uuid())', id),
+    )
+    expect(await pair.verify(changes)).toMatchObject({ waiting: 1, missing: 1, missingSample: [7] })
   })
 
   it('does not take for missing what was on its way when it began, and arrived behind it', async () => {

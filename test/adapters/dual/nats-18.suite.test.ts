@@ -1,0 +1,18 @@
+/** The suite on dual(nats) with the PostgreSQL that comes as a development dependency, and the older nats-server. */
+import { afterAll, beforeAll } from 'vitest'
+import { jetstream } from '../../../adapters/jetstream/index.js'
+import { type NatsServer, startNats } from '../../servers/nats-server.js'
+import { describeDualSuite } from './suite.js'
+
+let nats: NatsServer | undefined
+beforeAll(async () => {
+  nats = await startNats({ version: '2.10' })
+})
+afterAll(async () => {
+  await nats?.stop()
+})
+describeDualSuite({
+  name: 'dual(nats 2.10), PostgreSQL 18',
+  binaries: 'embedded',
+  inner: () => jetstream({ servers: nats?.url ?? 'nats://127.0.0.1:1' }),
+})
