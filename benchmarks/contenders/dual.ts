@@ -4,8 +4,7 @@
  * message stored once, every one settled.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { DualOptions } from '../../adapters/dual/index.js'
-import type { Handler, MessageBus, Pool } from '../../src/index.js'
+import type { Handler, Pool, PoolOptions } from '../../src/index.js'
 import { type Contender, IN_FLIGHT, type Order } from '../contender.js'
 import { askPostgres, BenchLedger, count, SYNCED, SYNCED_THEN_STREAM } from '../ledgers.js'
 import { Handled, publishAll } from '../load.js'
@@ -32,9 +31,10 @@ export const dualContenders: readonly Contender[] = [
     share: 0.2,
   }),
   pgBossSend('pg-boss', `pg-boss: ${CALLERS} callers of send`, CALLERS),
-  flow('dual-flow', `busbar: published to settled, ${IN_FLIGHT} publishes in flight, pool of 64`, 'jetstream'),
-  flow('dual-flow-memory', 'busbar: the same with BUSBAR_DUAL_INNER=memory', 'memory'),
-  flow('dual-flow-tx', `busbar: the same, one insert by ctx.tx, ${TRANSACTIONS} transactions at a time`, 'jetstream', {
+  flow('dual-flow', `busbar: published to settled, ${IN_FLIGHT} publishes in flight, pool of 64`),
+  flow('dual-flow-448', 'busbar: the same with prefetch: 448', { prefetch: 448 }),
+  flow('dual-flow-memory', 'busbar: the same with BUSBAR_DUAL_INNER=memory', { inner: 'memory' }),
+  flow('dual-flow-tx', `busbar: the same, each handler inserts a row by ctx.tx, ${TRANSACTIONS} at a time`, {
     transactions: TRANSACTIONS,
   }),
   graphileFlow,
@@ -78,29 +78,36 @@ function openBus(inner: Inner): () => Promise<Way> {
   }
 }
 
-/** With transactions, every handler writes a row of its own. */
-function flow(name: string, what: string, inner: Inner, options: Partial<DualOptions> = {}): Contender {
+interface Flow extends Partial<PoolOptions> {
+  readonly inner?: Inner
+  /** So many handlers at a time write a row of their own, in a transaction; default: they write none. */
+  readonly transactions?: number
+}
+
+function flow(name: string, what: string, { inner = 'jetstream', transactions, ...options }: Flow = {}): Contender {
+  const isWriting = transactions !== undefined
   return {
     name,
     what,
     durability: DURABILITY[inner],
-    messages: ({ messages }) => Math.ceil(messages * (options.transactions === undefined ? 0.5 : 0.1)),
+    messages: ({ messages }) => Math.ceil(messages * (isWriting ? 0.1 : 0.5)),
     prepare: async (messages) => {
-      const ledger = await BenchLedger.create(inner, options)
+      const ledger = await BenchLedger.create(inner, isWriting ? { transactions } : {})
       const bus = await ledger.openBus()
-      const written = options.transactions === undefined ? undefined : await createTable(ledger.schema)
-      const { handle } = new Handled(messages)
-      const pool = await startPool(bus, ledger, handle, written)
+      const handled = new Handled(messages)
+      const handler = isWriting ? await writing(ledger.schema, handled) : plain(handled)
+      const consumer = { name: CONSUMER, stream: ledger.definition.name }
+      const pool = await bus.consume(consumer, handler, { concurrency: 64, ...options })
       return {
         async run() {
           await publishAll({ publish: (order) => bus.publish(ledger.subject, order) }, messages, IN_FLIGHT)
-          await settled(pool, messages)
+          await settled(pool, handled, messages)
         },
         async close() {
           await ledger.assertStored(messages)
           await bus.close()
           await ledger.assertSettled(messages)
-          if (written !== undefined) await assertWritten(written, messages)
+          if (isWriting) await assertWritten(ledger.schema, messages)
           await ledger.remove()
         },
       }
@@ -108,29 +115,24 @@ function flow(name: string, what: string, inner: Inner, options: Partial<DualOpt
   }
 }
 
-function startPool(
-  bus: MessageBus,
-  { definition }: BenchLedger,
-  handle: (order: Order) => Promise<void>,
-  table: string | undefined,
-): Promise<Pool> {
-  const handler: Handler = async (message, context) => {
-    if (table !== undefined) await context.tx.query(`insert into ${table} (id) values ($1)`, [message.id])
-    await handle(message.data as Order)
-  }
-  return bus.consume({ name: CONSUMER, stream: definition.name }, handler, { concurrency: 64 })
+function plain({ handle }: Handled): Handler {
+  return ({ data }) => handle(data as Order)
 }
 
-async function settled(pool: Pool, messages: number): Promise<void> {
-  for (let stats = pool.stats(); stats.handled < messages || stats.lag > 0; stats = pool.stats()) await nextTurn()
-}
-
-async function createTable(schema: string): Promise<string> {
+async function writing(schema: string, { handle }: Handled): Promise<Handler> {
   await askPostgres(`create table ${schema}.written (id text not null)`)
-  return `${schema}.written`
+  return async ({ id, data }, { tx }) => {
+    await tx.query(`insert into ${schema}.written (id) values ($1)`, [id])
+    await handle(data as Order)
+  }
 }
 
-async function assertWritten(table: string, messages: number): Promise<void> {
-  const rows = await count(`select count(*) from ${table}`)
+async function assertWritten(schema: string, messages: number): Promise<void> {
+  const rows = await count(`select count(*) from ${schema}.written`)
   if (rows !== messages) throw new Error(`${messages} messages were handled, ${rows} rows are written`)
+}
+
+async function settled(pool: Pool, handled: Handled, messages: number): Promise<void> {
+  await handled.all
+  for (let stats = pool.stats(); stats.handled < messages || stats.lag > 0; stats = pool.stats()) await nextTurn()
 }

@@ -11,7 +11,7 @@ export interface Fact {
   readonly avoided?: string
 }
 
-const noBatches = 'atomic and fast-ingest batches are not used'
+const ownBatches = "the adapter reads the answer to a batch itself; the client's batches are not used"
 
 export const FACTS: readonly Fact[] = [
   { code: 'JS-P1', text: 'any JSON without an error passes for an acknowledgement' },
@@ -20,8 +20,8 @@ export const FACTS: readonly Fact[] = [
   { code: 'JS-P4', text: 'nothing repeats a publish by itself' },
   { code: 'JS-P5', text: 'a repeat may meet its own first attempt in process' },
   { code: 'JS-P6', text: 'too large a message is refused by the server' },
-  { code: 'JS-P7', text: 'one repeated id rejects a whole atomic batch', avoided: noBatches },
-  { code: 'JS-P8', text: 'the client misreads an error of a batch commit', avoided: noBatches },
+  { code: 'JS-P7', text: 'one repeated id rejects a whole atomic batch' },
+  { code: 'JS-P8', text: 'the client misreads an error of a batch commit', avoided: ownBatches },
   { code: 'JS-P9', text: 'fast ingest may lose messages' },
   { code: 'JS-D1', text: 'an id is compared without subject and payload' },
   { code: 'JS-D2', text: 'ids of removed messages are forgotten at a restart' },

@@ -2,11 +2,13 @@
 import { spawn } from 'node:child_process'
 import { readFile, rm } from 'node:fs/promises'
 import { FACTS } from './facts.js'
+import { POSTGRES_FACTS } from './postgres-facts.js'
 
 /** Where `vitest.config.ts` has the results written. */
 const RESULTS = '.cache/test-results.json'
 const say = (line: string): boolean => process.stdout.write(`${line}\n`)
-const CODE = /\bJS-[A-Z]\d+\b/g
+const CODE = /\b(?:JS|PG)-[A-Z]\d+\b/g
+const ALL = [...FACTS, ...POSTGRES_FACTS]
 
 interface TestResult {
   readonly title: string
@@ -18,7 +20,7 @@ interface Report {
 }
 
 await rm(RESULTS, { force: true })
-const args = ['vitest', 'run', '-t', 'JS-[A-Z]', 'test/adapters', 'test/src']
+const args = ['vitest', 'run', '-t', '(JS|PG)-[A-Z]', 'test/adapters', 'test/src']
 await new Promise((resolve) => spawn('npx', args, { stdio: ['ignore', 'ignore', 'inherit'] }).once('close', resolve))
 const report: Report = JSON.parse(await readFile(RESULTS, 'utf8'))
 
@@ -28,7 +30,7 @@ for (const test of report.testResults.flatMap(({ assertionResults }) => assertio
 }
 
 let missing = 0
-for (const { code, text, avoided } of FACTS) {
+for (const { code, text, avoided } of ALL) {
   const own = (tests.get(code) ?? []).filter(({ status }) => status === 'passed' || status === 'failed')
   const failed = own.filter(({ status }) => status === 'failed').length
   const result = own.length > 0 ? `${own.length - failed} passed, ${failed} failed` : (avoided ?? 'NO TEST')
@@ -36,5 +38,5 @@ for (const { code, text, avoided } of FACTS) {
   say(`${code.padEnd(7)} ${text}\n        ${result}`)
   for (const title of new Set(own.map((test) => test.title))) say(`        - ${title}`)
 }
-say(`${FACTS.length} facts, ${missing} without a passing test`)
+say(`${ALL.length} facts, ${missing} without a passing test`)
 process.exitCode = missing === 0 ? 0 : 1

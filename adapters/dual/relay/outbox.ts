@@ -30,7 +30,6 @@ export class Outbox {
   #host: AdapterHost | undefined
   #timer: Timer | undefined
   #beatAt = 0
-  #leasedUntil = 0
   /** Our own ranges that are the oldest of their streams, and for how many looks. */
   #oldest = new Map<string, number>()
   #isClosed = false
@@ -47,11 +46,6 @@ export class Outbox {
     this.#host = host
     await this.#beat()
     this.#arm()
-  }
-
-  /** Nobody may have taken what is ours: by our own clock, which stands still for no stopped process. */
-  get isLeased(): boolean {
-    return (this.#host?.clock.monotonic() ?? 0) < this.#leasedUntil
   }
 
   /** The inner backend has this range. Deleted soon, together with others. */
@@ -119,10 +113,8 @@ export class Outbox {
   }
 
   async #beat(): Promise<void> {
-    const now = this.#host?.clock.monotonic() ?? 0
-    this.#beatAt = now + this.#leaseMs / BEATS
+    this.#beatAt = (this.#host?.clock.monotonic() ?? 0) + this.#leaseMs / BEATS
     await this.#database.query('work', heartbeat(this.#database.schema, this.#owner, this.#leaseMs))
-    this.#leasedUntil = now + this.#leaseMs
   }
 
   /** @returns whether it was done */

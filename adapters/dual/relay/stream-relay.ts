@@ -65,9 +65,7 @@ export class StreamRelay {
 
   /** A run that this process has just stored. */
   stored(run: Run): void {
-    // Who was stopped for longer than its lease may have lost the run to somebody who went on with newer ones (PG-L2).
-    const mustWait =
-      (run.isBehind && run.messages.some(({ message }) => message.key !== undefined)) || !this.#parts.outbox.isLeased
+    const mustWait = run.isBehind && run.messages.some(({ message }) => message.key !== undefined)
     if (this.#catchingUp !== undefined || mustWait || this.#line.length >= LINE_MAX) return this.catchUp()
     this.#line.push(run)
     this.#advance()

@@ -1,10 +1,18 @@
-/** The suite on dual(memory) with the PostgreSQL that comes as a development dependency, whatever the system has. */
+/**
+ * The suite on dual(memory) with the PostgreSQL that comes as a development dependency, as the application's role of docs/postgresql.md:
+ * everything works without a right to change the schema.
+ */
 import { MemoryBroker, memory } from '../../../adapters/memory/index.js'
+import { HANDBOOK, startWithRoles } from './fixtures/handbook-roles.js'
 import { describeDualSuite } from './suite.js'
 
 const broker = new MemoryBroker()
 describeDualSuite({
-  name: 'dual(memory), PostgreSQL 18',
-  binaries: 'embedded',
+  name: 'dual(memory), PostgreSQL 18, least privilege',
   inner: () => memory({ broker }),
+  options: HANDBOOK,
+  start: async () => {
+    const server = await startWithRoles({ binaries: 'embedded' })
+    return { url: server.urlOf('busbar_app'), restart: () => server.restart(), stop: () => server.stop() }
+  },
 })

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll } from 'vitest'
 import { jetstream } from '../../../adapters/jetstream/index.js'
 import { type NatsServer, startNats } from '../../servers/nats-server.js'
+import { startPostgres } from '../../servers/postgres.js'
 import { describeDualSuite } from './suite.js'
 
 let nats: NatsServer | undefined
@@ -13,6 +14,6 @@ afterAll(async () => {
 })
 describeDualSuite({
   name: 'dual(nats 2.10), PostgreSQL 18',
-  binaries: 'embedded',
   inner: () => jetstream({ servers: nats?.url ?? 'nats://127.0.0.1:1' }),
+  start: () => startPostgres({ binaries: 'embedded' }),
 })

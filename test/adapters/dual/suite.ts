@@ -1,32 +1,37 @@
 /** The conformance suite over a ledger in a real PostgreSQL, which is killed and started again by the scenarios that ask for it. */
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, it } from 'vitest'
-import { dual } from '../../../adapters/dual/index.js'
+import { type DualOptions, dual } from '../../../adapters/dual/index.js'
 import type { Adapter } from '../../../src/adapter.js'
 import { adapterSuite } from '../../../testing/adapter-suite.js'
 import { type PostgresServer, startPostgres } from '../../servers/postgres.js'
 
+type Server = Pick<PostgresServer, 'url' | 'restart' | 'stop'>
+
 export interface DualSuite {
   readonly name: string
-  readonly binaries?: 'system' | 'embedded'
   /** A new client of one inner backend. */
   readonly inner: () => Adapter
+  /** Default: a schema of its own. */
+  readonly options?: Pick<DualOptions, 'schema' | 'migrate'>
+  /** Default: whatever PostgreSQL the machine has. */
+  readonly start?: () => Promise<Server>
 }
 
-export function describeDualSuite({ name, binaries, inner }: DualSuite): void {
-  const schema = `suite_${randomBytes(4).toString('hex')}`
-  let server: PostgresServer | undefined
-  const running = (): PostgresServer => {
+export function describeDualSuite({ name, inner, options, start = startPostgres }: DualSuite): void {
+  const own = options ?? { schema: `suite_${randomBytes(4).toString('hex')}` }
+  let server: Server | undefined
+  const running = (): Server => {
     if (server === undefined) throw new Error('the server was not started')
     return server
   }
   beforeAll(async () => {
-    server = await startPostgres(binaries === undefined ? {} : { binaries })
+    server = await start()
   })
   afterAll(async () => {
     await server?.stop()
   })
-  const connect = (url: string) => dual({ inner: inner(), connection: url, schema })
+  const connect = (url: string) => dual({ inner: inner(), connection: url, ...own })
   const harness = {
     name,
     supports: connect('postgres://nobody@127.0.0.1:1/none').supports,

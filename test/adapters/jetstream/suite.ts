@@ -5,8 +5,11 @@ import { adapterSuite } from '../../../testing/adapter-suite.js'
 import type { VersionLine } from '../../servers/nats-binary.js'
 import { type NatsServer, startNats } from '../../servers/nats-server.js'
 
-/** @param sync `always`: the server syncs each publish, and the adapter knows, so that it publishes in batches */
-export function describeSuite(version: VersionLine, sync?: 'always'): void {
+/**
+ * @param sync `always`: the server syncs each publish, and the adapter knows, so that it publishes in batches
+ * @param only groups by name; default: all
+ */
+export function describeSuite(version: VersionLine, sync?: 'always', only?: readonly string[]): void {
   const syncing = sync === undefined ? {} : { syncInterval: sync }
   let server: NatsServer | undefined
   const running = (): NatsServer => {
@@ -25,7 +28,8 @@ export function describeSuite(version: VersionLine, sync?: 'always'): void {
     connect: () => jetstream({ servers: running().url, ...syncing }),
     restart: () => running().restart(),
   }
-  for (const group of adapterSuite(harness)) {
+  const isWanted = ({ name }: { readonly name: string }): boolean => only?.some((end) => name.endsWith(end)) ?? true
+  for (const group of adapterSuite(harness).filter(isWanted)) {
     describe(group.name, () => {
       for (const scenario of group.scenarios) it(scenario.title, scenario.run)
     })

@@ -1,5 +1,6 @@
 /** Whose work it is: owners, leases, claims, and clocks that are wrong. Processes that die or stand still are in faults/processes.test.ts. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { relayed } from '../../../../adapters/dual/sql/relayed.js'
 import { takeRange } from '../../../../adapters/dual/sql/take-range.js'
 import { type Clock, systemClock } from '../../../../src/clock.js'
 import type { Message } from '../../../../src/message.js'
@@ -57,6 +58,19 @@ it('PG-L6: what a living process owns is taken by nobody', async () => {
   await lab.sql(`insert into %.relays values ($1, clock_timestamp() + interval '1 minute')`, DEAD)
   await lab.sql('insert into %.outbox (stream_id, first, last, owner) values ($1, 1, 1, $2)', id, DEAD)
   expect(await lab.database.query('work', takeRange(lab.database.schema, id, '1', DEAD, ONE))).toEqual([])
+})
+
+it('PG-L2: who has lost a range to another process ends nothing', async () => {
+  await using lab = await LedgerLab.open(postgres.url)
+  const { id } = lab.streams.require('orders')
+  await lab.sql(
+    'insert into %.outbox (stream_id, first, last, owner) values ($1, 1, 1, $2), ($1, 2, 2, $3)',
+    id,
+    ONE,
+    TWO,
+  )
+  await lab.database.query('work', relayed(lab.database.schema, ONE, [id, id], [1, 2]))
+  expect(await lab.sql('select first, owner from %.outbox')).toEqual([{ first: '2', owner: TWO }])
 })
 
 /** A process whose wall clock is wrong; what it measures is right. */

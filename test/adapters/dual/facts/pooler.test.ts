@@ -76,7 +76,7 @@ describe('the conformance suite through a pooler in transaction mode', () => {
   it('has the groups that are meant', () => expect(groups).toHaveLength(GROUPS.size))
   for (const { name, scenarios } of groups)
     describe(name, () => {
-      for (const { title, run } of scenarios) it(`PG-P3: ${title}`, run)
+      for (const { title, run } of scenarios) it(title, run)
     })
 })
 
