@@ -263,7 +263,7 @@ declare
   stream int;
   moved int := 0;
 begin
-  -- One process at a time: what two took side by side would be appended in any order (PG-O2).
+  -- One process at a time: another would wait for the same rows, to find them gone.
   if not pg_try_advisory_xact_lock(hashtext(current_schema()), -1) then return json_build_object('moved', 0, 'next', 100); end if;
   perform set_config('lock_timeout', '500', true);
   for stream in

@@ -1,5 +1,7 @@
 /** What a handler writes through `ctx.tx` is there once. Titles begin with codes. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { MemoryBroker, memory } from '../../../../adapters/memory/index.js'
+import type { Adapter } from '../../../../src/adapter.js'
 import { Reject } from '../../../../src/errors.js'
 import type { Message } from '../../../../src/message.js'
 import type { MessageBus } from '../../../../src/message-bus.js'
@@ -66,6 +68,45 @@ it('PG-I1: PG-L6: two attempts at one message at the same time write once, whoev
   await until(() => running === 0, 'both to end')
   expect(await effects(lab)).toEqual(['billing x'])
 })
+
+it('PG-I1: PG-L6: an attempt that begins while another one is at it waits for its end, and writes nothing then', async () => {
+  const broker = new MemoryBroker()
+  await using lab = await DualLab.open(postgres, { inner: () => deaf(memory({ broker })) })
+  await lab.sql('create table %.effects (consumer text, data text)')
+  let isOpen = false
+  const started: string[] = []
+  for (const name of ['first', 'second']) {
+    const bus = await lab.bus()
+    await bus.consume(
+      { name: 'billing', stream: 'orders', ackWait: 300 },
+      async (_: Message, { tx }) => {
+        started.push(name)
+        await tx.query(`insert into ${lab.schema}.effects values ($1, 'x')`, [name])
+        await until(() => isOpen, 'the gate')
+      },
+      AGAIN,
+    )
+    if (name === 'first') await bus.publish('orders.a', 'x')
+    await until(() => started.includes(name), `the ${name} handler`)
+  }
+  await until(async () => (await lab.count(`pg_locks where not granted`)) > 0, 'the second attempt to wait')
+  isOpen = true
+  await lab.settled('billing')
+  expect(await effects(lab)).toEqual(['first x'])
+})
+
+/** As the adapter, but it does not hear that a message is still being worked on: it comes again though its handler runs. */
+function deaf(adapter: Adapter): Adapter {
+  const settle: Adapter['settle'] = (deliveries, settlement) =>
+    settlement.kind === 'working' ? undefined : adapter.settle(deliveries, settlement)
+  return new Proxy(adapter, {
+    get: (target, name) => {
+      if (name === 'settle') return settle
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
 
 it('PG-I2: every consumer handles a message for itself', async () => {
   const { lab, bus } = await labWithEffects()

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { OutcomeUnknownError } from '../../../../src/errors.js'
 import type { Message } from '../../../../src/message.js'
-import { nth, range, until } from '../../../../testing/suite/expect.js'
+import { nth, pass, range, until } from '../../../../testing/suite/expect.js'
 import { codeOfAsync } from '../../../code-of.js'
 import { type PostgresServer, startPostgres } from '../../../servers/postgres.js'
 import { DualLab, ORDERS } from '../fixtures/dual-lab.js'
@@ -61,6 +61,8 @@ describe('a publish whose commit comes after its connection was lost', () => {
     const refused = expect(late).rejects.toBeInstanceOf(OutcomeUnknownError)
     await fault.met
     await refused
+    // Nobody is at it any more when it is committed.
+    await pass(800)
     await release()
     await until(() => heard.length === 1, 'the message')
     await lab.settled('billing')
