@@ -265,7 +265,7 @@ declare
 begin
   -- One process at a time: another would wait for the same rows, to find them gone.
   if not pg_try_advisory_xact_lock(hashtext(current_schema()), -1) then return json_build_object('moved', 0, 'next', 100); end if;
-  perform set_config('lock_timeout', '500', true);
+  perform set_config('lock_timeout', '200', true);
   for stream in
     select s.id from streams s where exists (select from delayed d where d.stream_id = s.id and d.due_at <= now_at) order by s.id
   loop
@@ -276,8 +276,11 @@ begin
     end;
   end loop;
   return json_build_object('moved', moved, 'next', (
-    select greatest(0, extract(epoch from min(d.due_at) - clock_timestamp()) * 1000)::bigint
-    from streams s cross join lateral (select due_at from delayed where stream_id = s.id order by due_at limit 1) d
+    select greatest(0, extract(epoch from n.due_at - clock_timestamp()) * 1000)::bigint
+    from (
+      select min(d.due_at) as due_at
+      from streams s cross join lateral (select due_at from delayed where stream_id = s.id order by due_at limit 1) d
+    ) n where n.due_at is not null
   ));
 end $$;
 `

@@ -8,6 +8,8 @@ import { type Promoted, promote } from '../sql/promote.js'
 
 /** Looks at least that often: for what other processes took and did not live to move. */
 const LOOK_MS = 1000
+/** When nothing could be moved, though it is due: a stream is held, or full. */
+const HELD_MS = 10
 
 export class DelayedMessages {
   readonly #database: Database
@@ -60,7 +62,7 @@ export class DelayedMessages {
       const [row] = await this.#database.query<{ answer: Promoted }>('work', query)
       const { moved, next } = row?.answer ?? { moved: 0, next: null }
       if (moved > 0) this.#onMoved()
-      return Math.min(next ?? LOOK_MS, LOOK_MS)
+      return Math.min(Math.max(next ?? LOOK_MS, moved > 0 ? 0 : HELD_MS), LOOK_MS)
     } catch (thrown) {
       this.#host?.logger.log('debug', '[dual] delayed messages cannot be moved', { error: describeThrown(thrown) })
       return LOOK_MS

@@ -44,7 +44,8 @@ export class Outbox {
 
   async open(host: AdapterHost): Promise<void> {
     this.#host = host
-    await this.#beat()
+    // Without a lease others may take what is ours, and nothing is lost; the next beat makes up for it.
+    await this.#quietly(() => this.#beat())
     this.#arm()
   }
 

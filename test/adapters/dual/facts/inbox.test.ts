@@ -5,6 +5,7 @@ import type { Adapter } from '../../../../src/adapter.js'
 import { Reject } from '../../../../src/errors.js'
 import type { Message } from '../../../../src/message.js'
 import type { MessageBus } from '../../../../src/message-bus.js'
+import type { Pool } from '../../../../src/worker-pool-options.js'
 import { nth, range, until } from '../../../../testing/suite/expect.js'
 import { type PostgresServer, startPostgres } from '../../../servers/postgres.js'
 import { DualLab } from '../fixtures/dual-lab.js'
@@ -72,12 +73,13 @@ it('PG-I1: PG-L6: two attempts at one message at the same time write once, whoev
 it('PG-I1: PG-L6: an attempt that begins while another one is at it waits for its end, and writes nothing then', async () => {
   const broker = new MemoryBroker()
   await using lab = await DualLab.open(postgres, { inner: () => deaf(memory({ broker })) })
-  await lab.sql('create table %.effects (consumer text, data text)')
   let isOpen = false
   const started: string[] = []
+  const pools: Pool[] = []
   for (const name of ['first', 'second']) {
     const bus = await lab.bus()
-    await bus.consume(
+    await lab.sql('create table if not exists %.effects (consumer text, data text)')
+    const pool = await bus.consume(
       { name: 'billing', stream: 'orders', ackWait: 300 },
       async (_: Message, { tx }) => {
         started.push(name)
@@ -86,12 +88,14 @@ it('PG-I1: PG-L6: an attempt that begins while another one is at it waits for it
       },
       AGAIN,
     )
+    pools.push(pool)
     if (name === 'first') await bus.publish('orders.a', 'x')
     await until(() => started.includes(name), `the ${name} handler`)
   }
   await until(async () => (await lab.count(`pg_locks where not granted`)) > 0, 'the second attempt to wait')
   isOpen = true
   await lab.settled('billing')
+  await until(() => pools.every((pool) => pool.stats().inFlight + pool.stats().waiting === 0), 'both attempts to end')
   expect(await effects(lab)).toEqual(['first x'])
 })
 

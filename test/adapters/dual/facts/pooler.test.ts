@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dual } from '../../../../adapters/dual/index.js'
 import { MemoryBroker, memory } from '../../../../adapters/memory/index.js'
 import { adapterSuite } from '../../../../testing/adapter-suite.js'
-import { range } from '../../../../testing/suite/expect.js'
+import { pass, range } from '../../../../testing/suite/expect.js'
 import { codeOfAsync } from '../../../code-of.js'
 import { type PgPooler, startPgPooler } from '../../../servers/pg-pooler.js'
 import { type PostgresServer, startPostgres } from '../../../servers/postgres.js'
@@ -42,6 +42,17 @@ it('PG-N1: PG-N2: PG-N3: PG-N4: nobody is notified, and no commit can wait for t
   for (const { prosrc } of functions) expect(prosrc).not.toMatch(/\b(notify|pg_notify)\b/i)
   await listener.query('rollback')
   listener.release(true)
+})
+
+it('PG-N4: polling costs little while nothing happens', async () => {
+  await using lab = await DualLab.open(postgres)
+  const bus = await lab.bus()
+  await bus.consume({ name: 'billing', stream: 'orders' }, () => {})
+  await bus.publish('orders.a', 1, { delay: 10 })
+  await lab.settled('billing')
+  const before = lab.proxy.statements.length
+  await pass(2000)
+  expect(lab.proxy.statements.slice(before).length).toBeLessThan(30)
 })
 
 it('PG-P1: PG-P2: PG-P3: everything works when every transaction gets another connection', async () => {

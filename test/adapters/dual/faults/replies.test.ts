@@ -17,7 +17,7 @@ const PLACES: readonly Place[] = [
   { name: 'a publish', pattern: /append_batch/ },
   { name: 'a later publish', pattern: /append_batch/, nth: 5 },
   { name: 'a delayed publish', pattern: /postpone_batch/ },
-  { name: 'moving what was delayed', pattern: /promote/, nth: 2 },
+  { name: 'moving what was delayed', pattern: /promote/ },
   { name: 'looking at the outbox', pattern: /select o\.first, o\.last/ },
   { name: 'taking a range of the outbox', pattern: /update .*outbox/ },
   { name: 'reading what is to be relayed', pattern: /from .*\.ledger l join .*\.streams/ },
