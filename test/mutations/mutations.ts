@@ -119,7 +119,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a message is given up without a dead letter',
     file: settler,
-    find: 'this.#track(this.#host.bury(failure, reason, this.#settings).then(stored, refused))',
+    find: 'this.#track(this.#host.bury(failure, reason, this.#settings, held.delivery).then(stored, refused))',
     replace: 'stored(); void refused',
     groups: ['dead letter'],
   },
