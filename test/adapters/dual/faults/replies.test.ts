@@ -1,5 +1,5 @@
 /** A reply that never comes, and a statement that never arrives, at every statement of publish, relay, settle and what goes with them. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, it } from 'vitest'
 import { jetstream } from '../../../../adapters/jetstream/index.js'
 import type { Adapter } from '../../../../src/adapter.js'
 import { until } from '../../../../testing/suite/expect.js'
