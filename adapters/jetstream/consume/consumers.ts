@@ -7,6 +7,7 @@ import type { BusError } from '../../../src/errors.js'
 import { difference, type ResolvedConsumer, type ResolvedStart } from '../../../src/topology.js'
 import type { Connection } from '../connect/connection.js'
 import { clientFailure, failure, isMissing } from '../failure.js'
+import { insist } from '../insist.js'
 import { familyOf } from '../names.js'
 import { findStream } from '../provision/provision.js'
 
@@ -22,7 +23,7 @@ export async function findConsumer(
   name: string,
 ): Promise<ConsumerInfo | undefined> {
   try {
-    return await jsm.consumers.info(stream, name)
+    return await insist(() => jsm.consumers.info(stream, name))
   } catch (thrown) {
     if (isMissing(thrown)) return undefined
     throw clientFailure(`look up consumer ${name} of stream ${stream}`, thrown)
@@ -78,7 +79,7 @@ export async function bringBack(
   const { jsm, host } = connection
   const { stream, name } = wanted
   try {
-    const { state } = await jsm.streams.info(stream)
+    const { state } = await insist(() => jsm.streams.info(stream))
     const { stream_seq: reached, last_active: lastActive } = present.delivered
     if (reached <= state.last_seq) return undefined
     const from = lastActive === undefined ? { sequence: state.last_seq + 1 } : { timeMs: Date.parse(`${lastActive}`) }
@@ -98,7 +99,7 @@ export async function createConsumer(
   from: ResolvedStart,
 ): Promise<ConsumerInfo> {
   try {
-    const info = await jsm.consumers.add(wanted.stream, toConfig(wanted, from))
+    const info = await insist(() => jsm.consumers.add(wanted.stream, toConfig(wanted, from)))
     assertSame(wanted, info)
     return info
   } catch (thrown) {

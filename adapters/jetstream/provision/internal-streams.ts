@@ -2,6 +2,7 @@
 import type { StreamConfig, StreamInfo } from '@nats-io/jetstream'
 import type { Connection } from '../connect/connection.js'
 import { clientFailure, refusalOf, SERVER } from '../failure.js'
+import { insist } from '../insist.js'
 import { PRESENCE_STREAM, PRESENCE_SUBJECTS, STATE_STREAM, STATE_SUBJECTS } from '../names.js'
 import { findStream } from './provision.js'
 
@@ -28,7 +29,7 @@ export async function ensureInternalStreams(connection: Connection, replicas: nu
 async function ensure({ jsm }: Connection, stream: InternalStream, replicas: number): Promise<void> {
   const present = await findStream(jsm, stream.name)
   try {
-    if (present === undefined) await jsm.streams.add(toConfig(stream, replicas))
+    if (present === undefined) await insist(() => jsm.streams.add(toConfig(stream, replicas)))
     else if (!takesAll(present, stream)) await jsm.streams.update(stream.name, { ...present.config, ...stream })
   } catch (thrown) {
     // Somebody else was faster, and asked for another number of replicas.

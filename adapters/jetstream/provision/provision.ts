@@ -14,6 +14,7 @@ import type { ProvisionReport } from '../../../src/adapter.js'
 import type { BusError } from '../../../src/errors.js'
 import type { ResolvedStream } from '../../../src/topology.js'
 import { clientFailure, failure, isMissing, SERVER } from '../failure.js'
+import { insist } from '../insist.js'
 import { OWN_HEADER_BYTES } from '../wire.js'
 
 const NS_PER_MS = 1_000_000
@@ -62,7 +63,7 @@ export async function provisionStreams(
 /** Undefined when there is no such stream. */
 export async function findStream(jsm: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
   try {
-    return await jsm.streams.info(name)
+    return await insist(() => jsm.streams.info(name))
   } catch (thrown) {
     if (isMissing(thrown)) return undefined
     throw clientFailure(`look up stream ${name}`, thrown)
@@ -136,7 +137,7 @@ async function bringAbout(
   const wanted = isBatching && mayTakeBatches(present) ? { ...config, allow_atomic: true } : config
   try {
     if (present === undefined) {
-      assertEffective(config, await jsm.streams.add({ ...wanted, allow_direct: true }))
+      assertEffective(config, await insist(() => jsm.streams.add({ ...wanted, allow_direct: true })))
       return 'created'
     }
     if (firstDifference(wanted, present.config) === undefined) return 'unchanged'
