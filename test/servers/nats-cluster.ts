@@ -26,14 +26,19 @@ export interface NatsCluster {
   stop(): Promise<void>
 }
 
+export interface NatsClusterOptions extends Omit<NatsOptions, 'name' | 'port'> {
+  /** Tell clients of the other nodes. Default true; false keeps them on the links that they were given. */
+  readonly advertise?: boolean
+}
+
 /** Resolves when the cluster is ready. `options` hold for each node. */
-export async function startNatsCluster(options: Omit<NatsOptions, 'name' | 'port'> = {}): Promise<NatsCluster> {
+export async function startNatsCluster({ advertise = true, ...options }: NatsClusterOptions = {}): Promise<NatsCluster> {
   const name = `busbar-${randomUUID()}`
   const routePorts = await freePorts(SIZE)
   const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`).join(', ')
   const started = await Promise.allSettled(
     routePorts.map((port, index) => {
-      const cluster = `cluster { name: ${name}, listen: 127.0.0.1:${port}, routes: [${routes}] }`
+      const cluster = `cluster { name: ${name}, listen: 127.0.0.1:${port}, no_advertise: ${!advertise}, routes: [${routes}] }`
       return startNats({ ...options, name: `node-${index + 1}`, config: `${options.config ?? ''}\n${cluster}` })
     }),
   )

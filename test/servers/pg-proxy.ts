@@ -49,10 +49,15 @@ export interface PgProxy {
   stop(): Promise<void>
 }
 
+export interface PgProxyOptions {
+  /** Keep the text of what clients have sent, for `statements`. Default true; false for runs that send more than memory should hold. */
+  readonly remembers?: boolean
+}
+
 /** @param serverPort on 127.0.0.1 */
-export async function startPgProxy(serverPort: number): Promise<PgProxy> {
+export async function startPgProxy(serverPort: number, { remembers = true }: PgProxyOptions = {}): Promise<PgProxy> {
   const listener = createServer()
-  const proxy = new StatementProxy(listener, serverPort)
+  const proxy = new StatementProxy(listener, serverPort, remembers)
   listener.listen(0, '127.0.0.1')
   await once(listener, 'listening')
   return proxy
@@ -62,12 +67,14 @@ class StatementProxy implements PgProxy {
   readonly statements: string[] = []
   readonly #listener: Server
   readonly #serverPort: number
+  readonly #remembers: boolean
   readonly #links = new Set<Link>()
   readonly #faults = new Set<ArmedFault>()
 
-  constructor(listener: Server, serverPort: number) {
+  constructor(listener: Server, serverPort: number, remembers: boolean) {
     this.#listener = listener
     this.#serverPort = serverPort
+    this.#remembers = remembers
     listener.on('connection', (client) => this.#accept(client))
   }
 
@@ -105,7 +112,7 @@ class StatementProxy implements PgProxy {
   }
 
   #faultAt(statement: string, before: string): ArmedFault | undefined {
-    this.statements.push(statement)
+    if (this.#remembers) this.statements.push(statement)
     return [...this.#faults].find((fault) => fault.takes(statement, before))
   }
 }

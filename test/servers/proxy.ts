@@ -31,10 +31,15 @@ export interface LinkProxy {
   stop(): Promise<void>
 }
 
+export interface ProxyOptions {
+  /** Keep what clients have sent, for `sent`. Default true; false for runs that send more than memory should hold. */
+  readonly remembers?: boolean
+}
+
 /** @param serverPort on 127.0.0.1 */
-export async function startProxy(serverPort: number): Promise<LinkProxy> {
+export async function startProxy(serverPort: number, { remembers = true }: ProxyOptions = {}): Promise<LinkProxy> {
   const listener = createServer()
-  const proxy = new TcpProxy(listener, serverPort)
+  const proxy = new TcpProxy(listener, serverPort, remembers)
   listener.listen(0, '127.0.0.1')
   await once(listener, 'listening')
   return proxy
@@ -43,15 +48,17 @@ export async function startProxy(serverPort: number): Promise<LinkProxy> {
 class TcpProxy implements LinkProxy {
   readonly #listener: Server
   readonly #serverPort: number
+  readonly #remembers: boolean
   readonly #links = new Set<Link>()
   readonly #stalled = new Set<Direction>()
   #isCut = false
   #delayMs = 0
   #sent = ''
 
-  constructor(listener: Server, serverPort: number) {
+  constructor(listener: Server, serverPort: number, remembers: boolean) {
     this.#listener = listener
     this.#serverPort = serverPort
+    this.#remembers = remembers
     listener.on('connection', (client) => this.#accept(client))
   }
 
@@ -108,7 +115,7 @@ class TcpProxy implements LinkProxy {
     const link = new Link(client, connect(this.#serverPort, '127.0.0.1'), {
       onEnd: () => this.#links.delete(link),
       onSent: (chunk) => {
-        this.#sent += chunk.toString('latin1')
+        if (this.#remembers) this.#sent += chunk.toString('latin1')
       },
       delayMs: () => this.#delayMs,
     })

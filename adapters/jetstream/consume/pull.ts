@@ -23,6 +23,8 @@ const RETRY_MS = 250
 const DRAIN_MS = 1000
 /** Bytes of one request, so that large messages cannot flood the client (JS-F3, JS-F7). */
 const REQUEST_BYTES = 16 * 1024 * 1024
+/** Statuses of a server that has stopped to lead the consumer. */
+const NEW_LEADER = /leadership change|server shutdown/i
 
 export interface PullListener {
   /** Called from inside the client: must not throw and must not run anybody's code (JS-F5). */
@@ -189,8 +191,19 @@ export class Pull {
     // So does a request that reached its bytes; one that got nothing has met a message that is larger than all it allows.
     if (/maxbytes|batch completed/i.test(status.text) && gotSomething) return this.#ask()
     this.#idleReason = `${status.code} ${status.text}`
-    this.#askLater()
     this.#listener.onDoubt(this.#idleReason)
+    if (status.code === 503 || NEW_LEADER.test(status.text)) this.#startOver()
+    this.#askLater()
+  }
+
+  /**
+   * The consumer has another leader, or none: what the old one handed out may be lost between the nodes, although this link stands (JS-R4).
+   * Nothing newer may come before that is dealt with, and no other request is worth anything either.
+   */
+  #startOver(): void {
+    if (this.#isPaused || this.#listener.onSilence === undefined) return
+    this.drop()
+    this.#listener.onSilence()
   }
 
   /**
