@@ -32,7 +32,10 @@ export interface NatsClusterOptions extends Omit<NatsOptions, 'name' | 'port'> {
 }
 
 /** Resolves when the cluster is ready. `options` hold for each node. */
-export async function startNatsCluster({ advertise = true, ...options }: NatsClusterOptions = {}): Promise<NatsCluster> {
+export async function startNatsCluster({
+  advertise = true,
+  ...options
+}: NatsClusterOptions = {}): Promise<NatsCluster> {
   const name = `busbar-${randomUUID()}`
   const routePorts = await freePorts(SIZE)
   const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`).join(', ')

@@ -71,4 +71,16 @@ describe('a proxy before a server that sends back what it gets', () => {
     notBefore(sent, 80, 'the echo')
     expect(heard).toBe('abc')
   })
+
+  it('keeps the order when the delay ends', async () => {
+    proxy.delay(40)
+    client.write('a')
+    await until(() => proxy.connections === 1, 'the link')
+    client.write('b')
+    await pass(10)
+    proxy.delay(0)
+    client.write('c')
+    await until(() => heard.length === 3, 'the echo')
+    expect(heard).toBe('abc')
+  })
 })

@@ -167,6 +167,8 @@ class Way {
   readonly #delayMs: () => number
   readonly #onChunk: (chunk: Buffer) => void
   #isFlowing = true
+  /** Chunks that wait: what comes behind them waits too, whatever the delay is by then. */
+  #late = 0
   #last = Promise.resolve()
 
   constructor(from: Socket, to: Socket, delayMs: () => number, onChunk: (chunk: Buffer) => void) {
@@ -194,8 +196,12 @@ class Way {
 
   #take(chunk: Buffer): void {
     const ms = this.#delayMs()
-    if (ms === 0) return this.#pass(chunk)
-    this.#last = Promise.all([this.#last, wait(ms)]).then(() => this.#pass(chunk))
+    if (ms === 0 && this.#late === 0) return this.#pass(chunk)
+    this.#late++
+    this.#last = Promise.all([this.#last, wait(ms)]).then(() => {
+      this.#late--
+      this.#pass(chunk)
+    })
   }
 
   #pass(chunk: Buffer): void {
