@@ -1,7 +1,7 @@
 /** What a bus is made of, with every default written once and every bad option refused before anything is opened. */
 import type { Adapter } from './adapter.js'
 import { type Clock, systemClock } from './clock.js'
-import { type Duration, durationMs, invalid } from './duration.js'
+import { type Duration, durationMs, flagOf, invalid, optionsOf } from './duration.js'
 import { BusError } from './errors.js'
 import { type Logger, silentLogger } from './logger.js'
 import { match } from './subject.js'
@@ -63,21 +63,32 @@ const DEAD_STREAM: StreamDefinition = {
 export function resolveBus(options: BusOptions): ResolvedBus {
   if (typeof options?.adapter?.publish !== 'function')
     throw invalid('adapter', options?.adapter, "an adapter, such as memory() from 'busbar/memory'")
-  const { adapter, clock = systemClock, logger = silentLogger, random = Math.random, defaults = {} } = options
+  const { adapter, clock = systemClock, logger = silentLogger, random = Math.random } = options
+  const defaults = optionsOf('defaults', options.defaults)
+  const strict = flagOf('strict', options.strict ?? false)
+  checkLent(options)
   const declared = options.streams ?? []
   const takesDead = resolveStreams(declared).some(({ subjects }) => subjects.some((at) => match(at, 'dead.letter')))
   const streams = (takesDead ? declared : [...declared, DEAD_STREAM]).map((own) => ({ ...defaults.stream, ...own }))
-  if (options.strict === true) assertDurable(adapter, streams)
+  if (strict) assertDurable(adapter, streams)
   return {
     adapter,
     streams: resolveStreams(streams),
     clock,
     logger,
     random,
-    strict: options.strict ?? false,
+    strict,
     defaults,
     shutdownMs: durationMs('shutdownWithin', defaults.shutdownWithin ?? '20s'),
   }
+}
+
+/** What is lent to the bus can at least be called. */
+function checkLent({ clock, logger, random }: BusOptions): void {
+  if (clock !== undefined && typeof clock?.timer !== 'function') throw invalid('clock', clock, 'a Clock')
+  if (logger !== undefined && typeof logger?.log !== 'function')
+    throw invalid('logger', logger, 'a Logger, such as jsonLogger(process.stdout.write)')
+  if (random !== undefined && typeof random !== 'function') throw invalid('random', random, 'a function')
 }
 
 function assertDurable(adapter: Adapter, streams: readonly StreamDefinition[]): void {

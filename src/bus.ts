@@ -10,7 +10,7 @@ import { type BusOptions, type ResolvedBus, resolveBus } from './bus-options.js'
 import { withTimeLimit } from './clock.js'
 import { Contract, type ReceivedMessage } from './contract.js'
 import { type DeadLetters, StoredDeadLetters } from './dead-letter.js'
-import { type Duration, durationMs } from './duration.js'
+import { type Duration, durationMs, optionsOf } from './duration.js'
 import { BusError, toBusError } from './errors.js'
 import { checkHandler } from './handler-call.js'
 import { History } from './history.js'
@@ -109,7 +109,7 @@ export class Bus implements MessageBus {
     this.#assert('open', 'draining')
     assertSupported(this.#adapter, 'live')
     this.#assertUnstored('signal', checkSubject(subject))
-    await this.#adapter.signal(this.#subscriptions.signal(subject, data, options.headers))
+    await this.#adapter.signal(this.#subscriptions.signal(subject, data, optionsOf('options', options).headers))
   }
 
   async subscribe(
@@ -120,7 +120,7 @@ export class Bus implements MessageBus {
     this.#assert('open')
     const contract = new Contract(filter, this.#options.logger)
     const handle = checkHandler(handler) as (message: ReceivedMessage) => unknown
-    if (options.from === undefined) {
+    if (optionsOf('options', options).from === undefined) {
       assertSupported(this.#adapter, 'live')
       return this.#subscriptions.listen(contract, handle)
     }
@@ -157,7 +157,7 @@ export class Bus implements MessageBus {
   async request(subject: string, data: unknown, options: CallOptions = {}): Promise<unknown> {
     this.#assert('open', 'draining')
     assertSupported(this.#adapter, 'request')
-    const timeoutMs = durationMs('timeout', options.timeout ?? '5s', { min: 1 })
+    const timeoutMs = durationMs('timeout', optionsOf('options', options).timeout ?? '5s', { min: 1 })
     this.#assertUnstored('request', checkSubject(subject))
     return this.#subscriptions.request(subject, data, options.headers, timeoutMs)
   }
@@ -173,7 +173,7 @@ export class Bus implements MessageBus {
     options: { readonly client?: unknown } = {},
   ): Promise<Result> {
     this.#assert('open', 'draining')
-    return this.#ledger.transaction(body, options.client)
+    return this.#ledger.transaction(body, optionsOf('options', options).client)
   }
 
   async verify(query: { readonly stream: string }): Promise<VerifyReport> {
@@ -235,7 +235,8 @@ export class Bus implements MessageBus {
   }
 
   async close(options: { readonly within?: Duration } = {}): Promise<StopReport> {
-    const withinMs = options.within === undefined ? this.#options.shutdownMs : durationMs('within', options.within)
+    const { within } = optionsOf('options', options)
+    const withinMs = within === undefined ? this.#options.shutdownMs : durationMs('within', within)
     this.#closing ??= this.#close(withinMs)
     return this.#closing
   }

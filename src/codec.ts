@@ -20,15 +20,25 @@ export interface Encoded {
   readonly bytes: Uint8Array | undefined
 }
 
+interface Convertible {
+  readonly toJSON?: unknown
+}
+
 /** Throws `BUS_INVALID_MESSAGE`. The result is a copy: later changes to the caller's data do not alter it. */
 export function encode(data: unknown): Encoded {
   try {
-    if (data instanceof Uint8Array) return { text: undefined, bytes: Buffer.from(data) }
+    if (data instanceof Uint8Array) return { text: undefined, bytes: copyOf(data) }
     return { text: toJson(data), bytes: undefined }
   } catch (thrown) {
     if (thrown instanceof BusError) throw thrown
     throw new BusError('BUS_INVALID_MESSAGE', '[bus] data cannot be encoded as JSON', { cause: thrown })
   }
+}
+
+function copyOf(data: Uint8Array): Uint8Array {
+  // Bytes whose memory was transferred or cut away look empty, and only a method of theirs says so.
+  if (data.byteLength === 0) Uint8Array.prototype.at.call(data, 0)
+  return Buffer.from(data)
 }
 
 function toJson(data: unknown): string {
@@ -56,6 +66,13 @@ function assertEncodable(value: unknown, depth: number): void {
 
 function assertObject(value: object, depth: number): void {
   if (depth >= MAX_DEPTH) throw invalid(`data is a cycle or nested deeper than ${MAX_DEPTH} levels`)
+  // A Buffer has a toJSON, but what it makes is an object that no reader turns back into bytes.
+  if (typeof (value as Convertible).toJSON === 'function' && !(value instanceof Uint8Array))
+    return assertConverted(value, depth)
+  assertContents(value, depth)
+}
+
+function assertContents(value: object, depth: number): void {
   if (Array.isArray(value)) {
     // An index loop, because holes are undefined too and iteration helpers skip them.
     for (let at = 0; at < value.length; at++) assertEncodable(value[at], depth + 1)
@@ -63,14 +80,13 @@ function assertObject(value: object, depth: number): void {
 }
 
 function assertRecord(value: Readonly<Record<string, unknown>>, depth: number): void {
-  // A Buffer has a toJSON, but what it makes is an object that no reader turns back into bytes.
-  if (typeof value.toJSON === 'function' && !(value instanceof Uint8Array)) return assertConverted(value, depth)
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) assertFields(value)
   // `for in` is the fastest way through the keys; inherited ones are none of JSON's business.
   for (const name in value) {
     const property = value[name]
     if (property === undefined || !isOwn.call(value, name)) continue
+    if (name === 'toJSON' && typeof property === 'function') continue
     if (isPolluting(name, property)) throw pollutes('data', name)
     assertEncodable(property, depth + 1)
   }
@@ -79,7 +95,9 @@ function assertRecord(value: Readonly<Record<string, unknown>>, depth: number): 
 function assertConverted(value: object, depth: number): void {
   const converted: unknown = Reflect.apply(Reflect.get(value, 'toJSON'), value, [''])
   if (converted === undefined) throw invalid('data holds an object whose toJSON() returns undefined')
-  if (converted !== value) assertEncodable(converted, depth + 1)
+  // It is asked once only: what it returns is encoded as it stands, a toJSON of its own or not.
+  if (typeof converted === 'object' && converted !== null) assertContents(converted, depth + 1)
+  else assertEncodable(converted, depth + 1)
 }
 
 /** An instance of a class is encoded by its fields; built-in containers have none and would become `{}`. */

@@ -4,11 +4,12 @@
  */
 import type { Adapter } from './adapter.js'
 import { decode } from './codec.js'
-import { wholeNumber } from './duration.js'
+import { flagOf, invalid, optionsOf, wholeNumber } from './duration.js'
 import { escapeUnits, unescapeUnits } from './escape.js'
 import type { Failure } from './failure-log.js'
 import { type Headers, type Outgoing, REDRIVE_HEADER, type StoredMessage, userHeaders, withHeaders } from './message.js'
 import type { DeadReason } from './retry.js'
+import { checkSubject } from './subject.js'
 import { assertSupported } from './support.js'
 
 export interface DeadLetter {
@@ -135,14 +136,22 @@ function decodeOrNothing(stored: StoredMessage): unknown {
   }
 }
 
-/** The original, to be published once more: its id stays, but the publish dedup window must let it through (JS-D4). */
+/** Throws `BUS_INVALID_OPTION`: what looks like a rehearsal must not be the real thing. */
+function isDryRun(selection: DeadLetterSelection): boolean {
+  return flagOf('dryRun', optionsOf('selection', selection).dryRun ?? false)
+}
+
+/**
+ * The original, to be published once more: its id stays, but the publish dedup window must let it through (JS-D4). Anybody can have
+ * written the letter, so that its subject is checked as a caller's would be (SUB-3). Throws `BUS_INVALID_SUBJECT`.
+ */
 function toRedrive(stored: StoredMessage, letter: DeadLetter): Outgoing {
   const original = Object.entries(stored.headers).filter(([name]) => !name.startsWith(DEAD_PREFIX))
   return {
     id: letter.id,
     dedupId: `${letter.id}/redrive/${stored.sequence}`,
     isFresh: false,
-    subject: letter.subject,
+    subject: checkSubject(letter.subject),
     key: letter.key,
     headers: withHeaders(Object.fromEntries(original), { [REDRIVE_HEADER]: letter.consumer }),
     payload: stored.payload,
@@ -179,18 +188,20 @@ export class StoredDeadLetters implements DeadLetters {
   }
 
   async redrive(selection: DeadLetterSelection = {}): Promise<{ matched: number; redriven: number }> {
+    const isDry = isDryRun(selection)
     const matched = await this.#each(selection, async (stored, letter) => {
       await this.#place.publish(toRedrive(stored, letter))
       await this.#place.adapter().remove(stored.stream, [stored.sequence])
     })
-    return { matched, redriven: selection.dryRun === true ? 0 : matched }
+    return { matched, redriven: isDry ? 0 : matched }
   }
 
   async discard(selection: DeadLetterSelection = {}): Promise<{ matched: number; discarded: number }> {
+    const isDry = isDryRun(selection)
     const matched = await this.#each(selection, (stored) =>
       this.#place.adapter().remove(stored.stream, [stored.sequence]),
     )
-    return { matched, discarded: selection.dryRun === true ? 0 : matched }
+    return { matched, discarded: isDry ? 0 : matched }
   }
 
   async #each(
@@ -201,7 +212,7 @@ export class StoredDeadLetters implements DeadLetters {
     let matched = 0
     for await (const { stored, letter } of this.#select(selection)) {
       matched++
-      if (selection.dryRun !== true) await act(stored, letter)
+      if (!isDryRun(selection)) await act(stored, letter)
     }
     return matched
   }
@@ -210,13 +221,15 @@ export class StoredDeadLetters implements DeadLetters {
     selection: DeadLetterSelection,
     only?: number,
   ): AsyncIterable<{ stored: StoredMessage; letter: DeadLetter }> {
-    const limit = selection.limit === undefined ? Number.POSITIVE_INFINITY : wholeNumber('limit', selection.limit, 1)
+    const { where, limit: most } = optionsOf('selection', selection)
+    const limit = most === undefined ? Number.POSITIVE_INFINITY : wholeNumber('limit', most, 1)
+    if (where !== undefined && typeof where !== 'function') throw invalid('where', where, 'a function of a dead letter')
     const { stream, subject, consumer, adapter } = this.#place
     const range = only === undefined ? { from: 'all' as const } : { from: { sequence: only }, toSequence: only }
     let count = 0
     for await (const stored of adapter().read({ stream, filters: [subject], ...range })) {
       const letter = fromStored(stored)
-      if (letter.consumer !== consumer || selection.where?.(letter) === false) continue
+      if (letter.consumer !== consumer || where?.(letter) === false) continue
       yield { stored, letter }
       if (++count >= limit) return
     }

@@ -1,5 +1,5 @@
 /**
- * Reads durations and whole numbers from options, so that a bad one is refused before it does anything.
+ * Reads durations, numbers, flags and signals from options, so that a bad one is refused before it does anything.
  */
 import { MAX_TIMER_MS } from './clock.js'
 import { BusError } from './errors.js'
@@ -56,6 +56,28 @@ export function wholeNumber(name: string, value: unknown, min: number, max: numb
 export function oneOf<const Word extends string>(name: string, value: unknown, words: readonly Word[]): Word {
   for (const word of words) if (value === word) return word
   throw invalid(name, value, `one of ${words.map((word) => `'${word}'`).join(', ')}`)
+}
+
+/** An object of options, or nothing. Throws `BUS_INVALID_OPTION`. */
+export function optionsOf<Options extends object>(
+  name: string,
+  value: Options | undefined,
+): Options | Partial<Options> {
+  if (value === undefined) return {}
+  if (typeof value === 'object' && value !== null) return value
+  throw invalid(name, value, 'an object, or leave it out')
+}
+
+/** True or false; nothing else, since a text such as `'false'` is true. Throws `BUS_INVALID_OPTION`. */
+export function flagOf(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw invalid(name, value, 'true or false')
+}
+
+/** Throws `BUS_INVALID_OPTION` for what cannot abort anything. */
+export function checkSignal(value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value
+  throw invalid('signal', value, 'an AbortSignal')
 }
 
 /** A point in time, in ms since the epoch, from a `Date`, a number or an ISO 8601 string. Throws `BUS_INVALID_OPTION`. */

@@ -22,12 +22,17 @@ export class Heartbeat {
 
   /** Something is held from now on. */
   start(): void {
-    this.#timer ??= this.#clock.timer(this.#periodMs, () => this.#beat(), { ref: false })
+    if (this.#timer === undefined) this.#arm()
   }
 
   stop(): void {
     this.#timer?.cancel()
     this.#timer = undefined
+  }
+
+  /** Apart, because what a closure captures is allocated at each call of its function, and `start` is called for each message. */
+  #arm(): void {
+    this.#timer = this.#clock.timer(this.#periodMs, () => this.#beat(), { ref: false })
   }
 
   #beat(): void {

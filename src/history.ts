@@ -1,7 +1,7 @@
 /** Reads what is stored: replay, the newest of a subject, one by position. Settles nothing and follows nothing. */
 import type { Adapter, ReadQuery } from './adapter.js'
 import { Contract, ReceivedMessage } from './contract.js'
-import { invalid, timeMs, wholeNumber } from './duration.js'
+import { checkSignal, invalid, timeMs, wholeNumber } from './duration.js'
 import type { Logger } from './logger.js'
 import type { Message } from './message.js'
 import type { ReplayQuery } from './message-bus.js'
@@ -43,12 +43,13 @@ export class History {
 }
 
 function toRead(query: ReplayQuery, filters: readonly string[]): ReadQuery {
+  const signal = checkSignal(query.signal)
   return {
     stream: checkName('stream', query.stream),
     filters,
     from: resolveStart('from', query.from ?? 'all'),
     ...toEnd(query.to),
-    ...(query.signal === undefined ? {} : { signal: query.signal }),
+    ...(signal === undefined ? {} : { signal }),
   }
 }
 

@@ -1,7 +1,7 @@
 /** What applications ask of a backend with a ledger: transactions of their own, comparing and mending, questions about the past. */
 import type { Adapter } from './adapter.js'
 import { Contract, type ReceivedMessage } from './contract.js'
-import { invalid, oneOf, timeMs, wholeNumber } from './duration.js'
+import { flagOf, invalid, oneOf, timeMs, wholeNumber } from './duration.js'
 import { toBusError } from './errors.js'
 import type { Ledger, LedgerQuery, RepairReport, VerifyReport } from './ledger.js'
 import type { Logger } from './logger.js'
@@ -28,6 +28,8 @@ export class LedgerCalls {
   async transaction<Result>(body: (tx: Transaction) => Promise<Result>, client: unknown): Promise<Result> {
     const ledger = requireLedger(this.#adapter)
     if (typeof body !== 'function') throw invalid('transaction', body, 'a function of a transaction')
+    if (client !== undefined && typeof (client as { readonly query?: unknown } | null)?.query !== 'function')
+      throw invalid('client', client, 'a client of pg on which a transaction was begun')
     const { tx, work } = beginWork(ledger.begin([], client), (...message) => this.#publisher.prepare(...message))
     try {
       const result = await body(tx)
@@ -43,12 +45,17 @@ export class LedgerCalls {
     return requireLedger(this.#adapter).verify(checkName('stream', query?.stream))
   }
 
-  async repair({ stream, ...options }: RepairQuery): Promise<RepairReport> {
-    return requireLedger(this.#adapter).repair(checkName('stream', stream), options)
+  async repair(query: RepairQuery): Promise<RepairReport> {
+    const ledger = requireLedger(this.#adapter)
+    const stream = checkName('stream', query?.stream)
+    const { dryRun = false, importForeign = false } = query
+    const options = { dryRun: flagOf('dryRun', dryRun), importForeign: flagOf('importForeign', importForeign) }
+    return ledger.repair(stream, options)
   }
 
   async *history(query: HistoryQuery): AsyncIterable<ReceivedMessage> {
     const ledger = requireLedger(this.#adapter)
+    if (typeof query !== 'object' || query === null) throw invalid('query', query, '{ stream, key, id, … }')
     const contract = new Contract(query.filter, this.#logger)
     try {
       for await (const stored of ledger.history(resolveHistory(query, contract))) yield await contract.open(stored)

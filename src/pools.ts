@@ -4,7 +4,7 @@
 import type { ResolvedBus } from './bus-options.js'
 import { Contract } from './contract.js'
 import { toDeadLetter } from './dead-letter.js'
-import { invalid } from './duration.js'
+import { invalid, optionsOf } from './duration.js'
 import { BusError, isBusError } from './errors.js'
 import { checkHandler, handlerCall } from './handler-call.js'
 import { requireLedger } from './ledger-calls.js'
@@ -47,7 +47,7 @@ export class Pools {
     const contract = new Contract(definition.filter, logger)
     const ackWait = defaults.ackWait === undefined ? {} : { ackWait: defaults.ackWait }
     const consumer = resolveConsumer({ ...ackWait, ...definition }, contract.patterns)
-    const settings = resolvePool(consumer, { ...defaults.pool, ...options }, shutdownMs)
+    const settings = resolvePool(consumer, { ...defaults.pool, ...optionsOf('options', options) }, shutdownMs)
     const call = handlerCall(checkHandler(handler), contract, options.batch !== undefined)
     this.#check(consumer, settings)
     const pool: WorkerPool = new WorkerPool(

@@ -6,7 +6,7 @@ import type { Adapter, Delivery, PublishOutcome } from './adapter.js'
 import type { Clock } from './clock.js'
 import { type Encoded, encode } from './codec.js'
 import { Draft } from './draft.js'
-import { durationMs, invalid } from './duration.js'
+import { checkSignal, durationMs, invalid, optionsOf } from './duration.js'
 import { BusError, NotAcceptedError, OutcomeUnknownError, PublishBatchError, toBusError } from './errors.js'
 import { createIdSource } from './id.js'
 import type { Ledger } from './ledger.js'
@@ -92,7 +92,8 @@ export class Publisher {
 
   /** Checked and encoded, for a transaction that publishes it. */
   async prepare(to: string | Address, data: unknown, options: PublishOptions): Promise<Outgoing> {
-    if (options.delay !== undefined) throw invalid('delay', options.delay, 'left out in a transaction')
+    if (optionsOf('options', options).delay !== undefined)
+      throw invalid('delay', options.delay, 'left out in a transaction')
     return this.#prepareOne(to, data, options)
   }
 
@@ -107,7 +108,9 @@ export class Publisher {
     try {
       timeoutOf(options)
       const messages: Outgoing[] = []
-      for (const { to, data, options: own = NO_OPTIONS } of entries) {
+      for (const entry of entries) {
+        const { to, data, options: own = NO_OPTIONS } = optionsOf('entry', entry) as BatchEntry
+        optionsOf('options', own)
         messages.push(typeof to === 'string' ? this.#outgoing(to, data, own) : await this.#typed(to, data, own))
       }
       return messages
@@ -214,7 +217,10 @@ function refused(thrown: unknown): NotAcceptedError {
   return NotAcceptedError.from(toBusError(thrown, 'BUS_INVALID_MESSAGE', '[bus] the message could not be prepared'))
 }
 
+/** Whatever else limits the waiting is checked as well: it must not fail after the send. */
 function timeoutOf(options: PublishOptions): number {
+  optionsOf('options', options)
+  checkSignal(options.signal)
   return options.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs('timeout', options.timeout, { min: 1 })
 }
 

@@ -10,10 +10,11 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/([a-z][a-z0-9+.-]{0,30}:\/\/[^\s:/@"]*:)[^\s/"]*(?=@)/gi, `$1${HIDDEN}`],
   // In a NATS URL, a user part without a colon is a token.
   [/\b((?:nats|tls|wss?):\/\/)[^\s:/@"]+(?=@)/gi, `$1${HIDDEN}`],
-  [/-----BEGIN [A-Z ]*(?:KEY|SEED)-----[\s\S]*?-----END [A-Z ]*(?:KEY|SEED)-----/g, HIDDEN],
-  // nkey seeds (base32, 58 characters) and JWTs.
+  // To the end of the text when the block has none: it was cut off, and the search stays linear.
+  [/-----BEGIN [A-Z ]*(?:KEY|SEED)-----[\s\S]*?(?:-----END [A-Z ]*(?:KEY|SEED)-----|$)/g, HIDDEN],
+  // nkey seeds (base32, 58 characters) and JWTs, whose first part is short: the bound keeps the search linear.
   [/\bS[UACOXN][A-Z2-7]{56}\b/g, HIDDEN],
-  [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, HIDDEN],
+  [/\beyJ[\w-]{1,512}\.[\w-]+\.[\w-]*/g, HIDDEN],
   [/\b((?:password|passwd|pwd|secret|token|api[_-]?key)"?\s*[:=]\s*"?)[^\s"',;&}]+/gi, `$1${HIDDEN}`],
   [/\b(bearer|basic)\s+[\w+/=.-]{8,}/gi, `$1 ${HIDDEN}`],
 ]

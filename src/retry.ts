@@ -57,12 +57,24 @@ function resolveBackoff(options: RetryOptions): (failedAttempt: number) => numbe
  * @param random uniform in [0, 1)
  */
 export function decide(attempt: number, error: unknown, policy: RetryPolicy, random: () => number): RetryDecision {
-  if (error instanceof Reject) return { kind: 'dead', reason: 'rejected' }
-  if (isPoison(error)) return { kind: 'dead', reason: 'invalid' }
+  const wish = wishOf(error)
+  if (wish === 'reject') return { kind: 'dead', reason: 'rejected' }
+  if (wish === 'poison') return { kind: 'dead', reason: 'invalid' }
   if (attempt >= policy.attempts) return { kind: 'dead', reason: 'exhausted' }
-  if (error instanceof RetryLater) return { kind: 'retry', delayMs: laterMs(error) }
+  if (typeof wish === 'number') return { kind: 'retry', delayMs: wish }
   const wait = policy.waitMs(attempt)
   return { kind: 'retry', delayMs: wait * (1 - policy.jitter * random()) }
+}
+
+/** What the error asks for: a number is ms to wait. Whoever throws an object that cannot even be looked at has failed in the ordinary way. */
+function wishOf(error: unknown): 'reject' | 'poison' | number | undefined {
+  try {
+    if (error instanceof Reject) return 'reject'
+    if (isPoison(error)) return 'poison'
+    return error instanceof RetryLater ? laterMs(error) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** The message itself cannot be read. A handler whose own publish is refused with the same code has failed in the ordinary way. */

@@ -157,6 +157,16 @@ export class Settler {
 
   /** @returns undefined when it was settled at once; otherwise whether it was. What was not comes back after its ack wait. */
   #send(deliveries: readonly Delivery[], settlement: Settlement): Promise<boolean> | undefined {
+    try {
+      const sent = this.#host.adapter.settle(deliveries, settlement)
+      return sent === undefined ? undefined : this.#outcome(sent, settlement)
+    } catch (thrown) {
+      return this.#outcome(Promise.reject(thrown), settlement)
+    }
+  }
+
+  /** Apart, because what a closure captures is allocated at each call of its function, reached or not, and this one for each message. */
+  #outcome(sent: Promise<void>, settlement: Settlement): Promise<boolean> {
     const refused = (thrown: unknown): boolean => {
       const fields = {
         consumer: this.#settings.consumer.name,
@@ -166,11 +176,7 @@ export class Settler {
       this.#host.logger.log('warn', 'a settlement failed; the message will be delivered again', fields)
       return false
     }
-    try {
-      return this.#host.adapter.settle(deliveries, settlement)?.then(() => true, refused)
-    } catch (thrown) {
-      return Promise.resolve(refused(thrown))
-    }
+    return sent.then(() => true, refused)
   }
 
   #log(level: LogLevel, message: string, held: Held, fields: LogFields): void {
@@ -181,5 +187,7 @@ export class Settler {
 }
 
 export function deliveriesOf(held: readonly Held[]): Delivery[] {
+  const first = held[0]
+  if (held.length === 1 && first !== undefined) return [first.delivery]
   return held.map((each) => each.delivery)
 }

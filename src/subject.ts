@@ -96,7 +96,11 @@ export function decodeToken(token: string): string {
 
 /** Builds a subject from trusted text and untrusted values: `` subject`orders.${id}.placed` `` encodes each value as one token. */
 export function subject(text: TemplateStringsArray, ...values: readonly (string | number)[]): string {
-  return checkSubject(String.raw({ raw: text }, ...values.map((value) => encodeToken(String(value)))))
+  return checkSubject(String.raw({ raw: text }, ...values.map(encodeValue)))
+}
+
+function encodeValue(value: unknown): string {
+  return encodeToken(typeof value === 'number' ? String(value) : (value as string))
 }
 
 /** Whether the pattern takes the subject. Both must be checked already. */

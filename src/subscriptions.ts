@@ -117,7 +117,7 @@ export class Subscriptions {
       return this.signal(request.subject, answer ?? null, undefined)
     } catch (thrown) {
       this.#warn(thrown, request)
-      const error = escapeUnits(redact(describeThrown(thrown)).slice(0, MAX_ERROR_LENGTH), UNPRINTABLE)
+      const error = escapeUnits(errorText(thrown), UNPRINTABLE)
       return { ...request, headers: withHeaders(NO_HEADERS, { [ERROR_HEADER]: error }), payload: new Uint8Array() }
     }
   }
@@ -150,4 +150,9 @@ export class Subscriptions {
     this.#stops.add(stop)
     return stop
   }
+}
+
+/** Cut with a margin first, so that a huge text costs nothing, then redacted, then cut: half a secret must not remain. */
+function errorText(thrown: unknown): string {
+  return redact(describeThrown(thrown).slice(0, 4 * MAX_ERROR_LENGTH)).slice(0, MAX_ERROR_LENGTH)
 }

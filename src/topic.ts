@@ -2,7 +2,7 @@
  * A topic is a typed contract for one family of subjects: a template, a schema, a version, and how older versions become this one.
  * It owns naming and validation; it knows no bus and no backend.
  */
-import { invalid as invalidOption, wholeNumber } from './duration.js'
+import { invalid as invalidOption, optionsOf, wholeNumber } from './duration.js'
 import { BusError } from './errors.js'
 import type { Logger } from './logger.js'
 import { describeIssues, type StandardSchema } from './standard-schema.js'
@@ -54,7 +54,7 @@ export class Topic<Input = unknown, Output = unknown, Params = Readonly<Record<s
       throw invalidOption(`topic ${template}: schema`, options?.schema, 'a Standard Schema, such as z.object({ … })')
     }
     this.#schema = options.schema
-    this.#upcasts = new Map(Object.entries(options.upcasts ?? {}).map(([from, step]) => [Number(from), step]))
+    this.#upcasts = readUpcasts(template, options.upcasts)
   }
 
   /** The address for these parameters. Each value becomes exactly one token, whatever it holds. Throws `BUS_INVALID_SUBJECT`. */
@@ -140,6 +140,17 @@ export function topic<const Template extends string, Input, Output>(
   options: TopicOptions<Input, Output>,
 ): Topic<Input, Output, TopicParams<Template>> {
   return new Topic(template, options)
+}
+
+function readUpcasts(template: string, upcasts: unknown): ReadonlyMap<number, (data: never) => unknown> {
+  const steps = Object.entries(optionsOf(`topic ${template}: upcasts`, upcasts as object | undefined))
+  return new Map(
+    steps.map(([from, step]) => {
+      const name = `topic ${template}: upcasts[${from}]`
+      if (typeof step !== 'function') throw invalidOption(name, step, 'a function from one version to the next')
+      return [wholeNumber(name, Number(from), 1), step]
+    }),
+  )
 }
 
 interface TemplateToken {

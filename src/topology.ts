@@ -2,7 +2,7 @@
  * What a user declares about streams and consumers, with every default written once, and the checks that refuse a bad declaration
  * before any I/O. Adapters get the resolved forms only.
  */
-import { type Duration, durationMs, invalid, MAX_AGE_MS, oneOf, timeMs, wholeNumber } from './duration.js'
+import { type Duration, durationMs, flagOf, invalid, MAX_AGE_MS, oneOf, timeMs, wholeNumber } from './duration.js'
 import { BusError } from './errors.js'
 import { checkPattern, overlap } from './subject.js'
 
@@ -128,7 +128,7 @@ export function resolveStream(definition: StreamDefinition): ResolvedStream {
     maxAgeMs:
       definition.maxAge === undefined
         ? Number.POSITIVE_INFINITY
-        : durationMs(at('maxAge'), definition.maxAge, { min: 1, max: MAX_AGE_MS }),
+        : wholeMs(at('maxAge'), definition.maxAge, { min: 1, max: MAX_AGE_MS }),
     maxBytes: limit('maxBytes'),
     maxMessages: limit('maxMessages'),
     maxMessageBytes: wholeNumber(
@@ -139,9 +139,14 @@ export function resolveStream(definition: StreamDefinition): ResolvedStream {
     ),
     discard: oneOf(at('discard'), definition.discard ?? 'new', ['new', 'old']),
     replicas: wholeNumber(at('replicas'), definition.replicas ?? 1, 1, 5),
-    dedupWindowMs: durationMs(at('dedupWindow'), definition.dedupWindow ?? DEFAULT_DEDUP_WINDOW),
-    compression: definition.compression ?? false,
+    dedupWindowMs: wholeMs(at('dedupWindow'), definition.dedupWindow ?? DEFAULT_DEDUP_WINDOW),
+    compression: flagOf(at('compression'), definition.compression ?? false),
   }
+}
+
+/** Servers keep these, in units of their own: a fraction of a ms would be refused, or come back as another number. */
+function wholeMs(...duration: Parameters<typeof durationMs>): number {
+  return Math.ceil(durationMs(...duration))
 }
 
 function checkSubjects(stream: string, subjects: unknown): readonly string[] {
@@ -153,6 +158,7 @@ function checkSubjects(stream: string, subjects: unknown): readonly string[] {
 
 /** Resolves every stream and refuses two of one name or with overlapping subjects, as a NATS server would. */
 export function resolveStreams(definitions: readonly StreamDefinition[]): ResolvedStream[] {
+  if (!Array.isArray(definitions)) throw invalid('streams', definitions, 'a list of streams')
   const streams = definitions.map(resolveStream)
   for (const [at, stream] of streams.entries()) {
     for (const other of streams.slice(0, at)) assertDisjoint(stream, other)
@@ -183,7 +189,7 @@ export function resolveConsumer(settings: ConsumerSettings, patterns: readonly s
     stream: checkName(at('stream'), settings.stream),
     filters: checkFilters(name, patterns),
     from: resolveStart(at('from'), settings.from ?? 'all'),
-    ackWaitMs: durationMs(at('ackWait'), settings.ackWait ?? DEFAULT_ACK_WAIT, { min: MIN_ACK_WAIT_MS }),
+    ackWaitMs: wholeMs(at('ackWait'), settings.ackWait ?? DEFAULT_ACK_WAIT, { min: MIN_ACK_WAIT_MS }),
     maxInFlight,
     replay: oneOf(at('replay'), settings.replay ?? 'instant', ['instant', 'original']),
     order,

@@ -132,14 +132,18 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
 
   /** A full batch is due at once; a smaller one when its first message has waited long enough. */
   #isBatchDue(): boolean {
-    const { batchSize, batchWithinMs, concurrency } = this.#settings
-    if (this.#intake.ready >= batchSize) return true
+    if (this.#intake.ready >= this.#settings.batchSize) return true
+    this.#awaitBatch()
+    return false
+  }
+
+  #awaitBatch(): void {
+    const { batchWithinMs, concurrency } = this.#settings
     this.#batchTimer ??= this.#host.clock.timer(batchWithinMs, () => {
       this.#batchTimer = undefined
       if (!this.#isPaused && this.#stopping === undefined && this.#running < concurrency) this.#start()
       this.#pump()
     })
-    return false
   }
 
   /** @param now `clock.monotonic()`, when the caller has just read it: it costs as much as a map entry */

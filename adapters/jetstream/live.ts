@@ -13,7 +13,7 @@ import { type Headers, withHeaders } from '../../src/message.js'
 import { encodeToken } from '../../src/subject.js'
 import type { Connection } from './connect/connection.js'
 import { clientFailure, failure } from './failure.js'
-import { type HeaderBlock, headerBlock, toSignal } from './wire.js'
+import { type HeaderBlock, headerBlock, headerText, toSignal } from './wire.js'
 
 const REQUEST_HEADER = 'Busbar-Request'
 const NOT_STORED = { stream: undefined, dedupId: undefined }
@@ -106,7 +106,8 @@ export class Live {
   }
 
   #replyTo(reply: string | undefined): ((answer: Signal) => void) | undefined {
-    if (reply === undefined || reply === '') return undefined
+    // Whoever asks must not make us answer to the server itself, with rights that it has not (SUB-3).
+    if (reply === undefined || reply === '' || reply.startsWith('$')) return undefined
     let isAnswered = false
     return (answer) => {
       if (isAnswered) return
@@ -127,7 +128,7 @@ export class Live {
 
   /** A stream that takes the subject acknowledges the request as a publish, and is faster than any responder. */
   #toAnswer(what: string, answer: Msg): Signal {
-    const stream = answer.headers === undefined ? acknowledgingStream(answer.string()) : undefined
+    const stream = headerText(answer) === '' ? acknowledgingStream(answer.string()) : undefined
     if (stream !== undefined) throw failure(what, 'BUS_CONFLICT', `stream ${stream} has stored it. Use another subject`)
     return toSignal(answer, nuid.next())
   }

@@ -56,6 +56,7 @@ export class MemoryAdapter implements Adapter {
   readonly #feeds = new Set<Feed>()
   readonly #listening = new Set<Listening>()
   readonly #closing = new AbortController()
+  /** While the adapter is open. Looking at an `AbortSignal` for each message would take longer. */
   #broker: MemoryBroker | undefined
 
   constructor(options: MemoryOptions = {}) {
@@ -63,7 +64,7 @@ export class MemoryAdapter implements Adapter {
   }
 
   async open(host: AdapterHost): Promise<void> {
-    this.#broker = this.#shared ?? new MemoryBroker({ clock: host.clock })
+    if (!this.#closing.signal.aborted) this.#broker = this.#shared ?? new MemoryBroker({ clock: host.clock })
   }
 
   async provision(streams: readonly ResolvedStream[]): Promise<ProvisionReport> {
@@ -72,7 +73,8 @@ export class MemoryAdapter implements Adapter {
 
   publish(batch: readonly Outgoing[]): readonly PublishOutcome[] {
     const broker = this.#open()
-    return batch.map((message) => broker.publish(message))
+    const first = batch[0]
+    return batch.length === 1 && first !== undefined ? [broker.publish(first)] : broker.publishAll(batch)
   }
 
   async attach(definition: ResolvedConsumer, sink: Sink): Promise<Feed> {
@@ -145,15 +147,15 @@ export class MemoryAdapter implements Adapter {
 
   async close(): Promise<void> {
     const broker = this.#broker
-    if (broker === undefined || this.#closing.signal.aborted) return
+    if (broker === undefined) return
+    this.#broker = undefined
     this.#closing.abort()
     await Promise.all([...this.#feeds, ...this.#listening].map((each) => each.stop()))
     if (this.#shared === undefined) broker.close()
   }
 
-  /** The broker, while the adapter is open. */
   #open(): MemoryBroker {
-    if (this.#broker !== undefined && !this.#closing.signal.aborted) return this.#broker
+    if (this.#broker !== undefined) return this.#broker
     throw new BusError('BUS_CLOSED', '[memory] the adapter is not open')
   }
 }

@@ -78,6 +78,11 @@ export class MemoryBroker {
     )
   }
 
+  /** In order. A list of one is left to the caller: this function allocates a closure, which single publishes can do without. */
+  publishAll(messages: readonly Outgoing[]): PublishOutcome[] {
+    return messages.map((message) => this.publish(message))
+  }
+
   publish(message: Outgoing): PublishOutcome {
     const stream = this.#bySubject.match(message.subject)[0]
     if (stream === undefined) return { status: 'rejected', error: noStream(message.subject) }

@@ -133,7 +133,11 @@ export class MemoryConsumer {
 
   /** Hands out in a turn of its own, so that no handler starts inside a publish or a settlement, and timers and I/O get their turn. */
   wake(): void {
-    if (this.#isAwake) return
+    if (!this.#isAwake) this.#wakeUp()
+  }
+
+  /** Apart, because what a closure captures is allocated at each call of its function, and `wake` is called for each message. */
+  #wakeUp(): void {
     this.#isAwake = true
     this.#clock.defer(() => {
       this.#isAwake = false

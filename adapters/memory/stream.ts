@@ -159,8 +159,14 @@ export class MemoryStream {
   }
 
   #makeRoom(message: Outgoing, bytes: number): BusError | undefined {
-    const { name, maxMessages, maxBytes, discard } = this.definition
+    const { maxMessages, maxBytes } = this.definition
     if (this.log.count < maxMessages && maxBytes === Number.POSITIVE_INFINITY) return undefined
+    return this.#makeRoomWithin(message, bytes)
+  }
+
+  /** Apart, because what a closure captures is allocated at each call of its function, reached or not. */
+  #makeRoomWithin(message: Outgoing, bytes: number): BusError | undefined {
+    const { name, maxMessages, maxBytes, discard } = this.definition
     const fits = (): boolean => this.log.count < maxMessages && this.#bytes + bytes <= maxBytes
     if (discard === 'old') while (!fits() && this.log.count > 0) this.#dropOldest()
     if (fits()) return undefined

@@ -1,4 +1,5 @@
 /** What the client does not offer and we cannot do without. Everything here does nothing when the client has changed inside. */
+import type { StoredMsg } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 
 interface Internals {
@@ -31,6 +32,15 @@ export function keepServers(nats: NatsConnection, addresses: readonly string[]):
     const added = pool.getServers?.().at(-1)
     if (added !== undefined) added.tlsName = ''
   }
+}
+
+/**
+ * The header block of a message that a stream was asked for, as it was stored. The client would parse it, throw at a name that it does not
+ * like, and change values that others wrote; then nobody could read the message, nor what comes after it.
+ */
+export function storedHeaderText(found: StoredMsg): string {
+  const kept = (found as { readonly smr?: { readonly message?: { readonly hdrs?: string } } }).smr?.message
+  return kept === undefined ? String(found.header) : Buffer.from(kept.hdrs ?? '', 'base64').toString()
 }
 
 function internalsOf(nats: NatsConnection): Internals {

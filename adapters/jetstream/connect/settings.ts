@@ -6,7 +6,8 @@ import type { JetStreamOptions } from './options.js'
 import { parseServers, type ServerList } from './servers.js'
 import { Tls } from './tls.js'
 
-const PREFIX = /^[^\s.*>]+(\.[^\s.*>]+)*$/
+/** As in subjects: printable ASCII without dots and wildcards, and nothing that a server has reserved (SUB-4). */
+const TOKEN = /^(?!\$)[!-)+,\-/-=?-~]{1,256}$/
 
 export interface Settings {
   readonly servers: ServerList
@@ -65,7 +66,7 @@ function checkPlaces({ syncInterval, monitorUrl }: JetStreamOptions): void {
 }
 
 function prefixOf(prefix: string): string {
-  if (typeof prefix === 'string' && PREFIX.test(prefix)) return prefix
+  if (typeof prefix === 'string' && prefix.split('.').every((token) => TOKEN.test(token))) return prefix
   const remedy = 'Give subject tokens without wildcards, such as "_INBOX.billing"'
   throw new BusError('BUS_INVALID_OPTION', `[nats] inboxPrefix cannot begin a subject. ${remedy}`)
 }

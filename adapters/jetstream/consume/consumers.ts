@@ -13,6 +13,8 @@ import { findStream } from '../provision/provision.js'
 
 const NS_PER_MS = 1_000_000
 const DEFINITION = 'busbar-definition'
+/** In the year 2262: a server counts ns in 64 bits, and a later time would be one before all messages. */
+const LAST_TIME_MS = 9_223_372_036_854
 /** Pull requests that may wait at once: some for each process that serves the consumer. */
 const MAX_WAITING = 512
 
@@ -158,7 +160,8 @@ export function startConfig(
   if (from === 'last') return { deliver_policy: DeliverPolicy.Last }
   if (from === 'last-per-subject') return { deliver_policy: DeliverPolicy.LastPerSubject }
   if ('sequence' in from) return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from.sequence }
-  return { deliver_policy: DeliverPolicy.StartTime, opt_start_time: new Date(from.timeMs).toISOString() }
+  const timeMs = Math.min(Math.ceil(from.timeMs), LAST_TIME_MS)
+  return { deliver_policy: DeliverPolicy.StartTime, opt_start_time: new Date(timeMs).toISOString() }
 }
 
 function assertSame(wanted: ResolvedConsumer, { config }: ConsumerInfo): void {

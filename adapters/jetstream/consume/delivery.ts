@@ -1,6 +1,7 @@
 /** One attempt to hand out a JetStream message, and how the server is told what became of it. */
 import type { Msg } from '@nats-io/transport-node'
 import type { Delivery, Sink } from '../../../src/adapter.js'
+import { MAX_TIMER_MS } from '../../../src/clock.js'
 import { BusError } from '../../../src/errors.js'
 import type { StoredMessage } from '../../../src/message.js'
 import { headerText, toStored } from '../wire.js'
@@ -63,9 +64,12 @@ export const WORKING = encode('+WPI')
 /** At once. Used for hand-backs, and for delays of 0: the server takes no other word for either (JS-S4). */
 const NAK = encode('-NAK')
 
-/** A bare nak would be delivered again within the millisecond, until nothing is left of the attempts (JS-S3). */
+/**
+ * A bare nak would be delivered again within the millisecond, until nothing is left of the attempts (JS-S3); and so would one with a delay
+ * that is no number of the server's.
+ */
 export function nak(delayMs: number): Uint8Array {
-  return delayMs <= 0 ? NAK : encode(`-NAK {"delay": ${Math.ceil(delayMs * NS_PER_MS)}}`)
+  return delayMs <= 0 ? NAK : encode(`-NAK {"delay": ${Math.ceil(Math.min(delayMs, MAX_TIMER_MS) * NS_PER_MS)}}`)
 }
 
 export function term(reason: string): Uint8Array {

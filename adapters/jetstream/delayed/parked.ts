@@ -10,6 +10,7 @@
  */
 import { createHash } from 'node:crypto'
 import { CONTENT_HEADER, type Headers, type Outgoing, type StoredMessage, withHeaders } from '../../../src/message.js'
+import { checkSubject } from '../../../src/subject.js'
 import { delayedSubject, STATE_STREAM } from '../names.js'
 import { type HeaderBlock, headerBlock } from '../wire.js'
 
@@ -38,13 +39,21 @@ export function dueAtOf({ headers }: StoredMessage): number {
   return Number(headers[DUE]) || 0
 }
 
-/** The message as it was published. Undefined for what is no parked message. */
+/** The message as it was published. Undefined for what is no parked message: anybody can have written it, for any subject (SUB-3). */
 export function toOutgoing(parked: StoredMessage): Outgoing | undefined {
   const { id, key, headers, payload } = parked
-  const subject = headers[SUBJECT]
+  const subject = subjectOf(headers)
   if (subject === undefined) return undefined
   const dedupId = headers[DEDUP_ID] ?? id
   return { id, dedupId, isFresh: false, subject, key, headers: withoutOwn(headers), payload, delayMs: 0 }
+}
+
+function subjectOf(headers: Headers): string | undefined {
+  try {
+    return checkSubject(headers[SUBJECT])
+  } catch {
+    return undefined
+  }
 }
 
 /** The rule of ids: one id, one subject and payload. */

@@ -3,6 +3,7 @@
  * (JS-P1). What follows from an answer is decided in `publisher.ts`.
  */
 import type { Msg } from '@nats-io/transport-node'
+import { headerText } from '../wire.js'
 
 export type Answer =
   | { readonly kind: 'stored'; readonly sequence: number; readonly duplicate: boolean }
@@ -14,7 +15,7 @@ export type Answer =
 
 const NOBODY: Answer = { kind: 'nobody' }
 const STRANGE: Answer = { kind: 'strange' }
-const NO_RESPONDERS = 503
+const NO_RESPONDERS = 'NATS/1.0 503'
 
 const ZERO = 0x30
 const NINE = 0x39
@@ -82,8 +83,9 @@ export class AckReader {
   }
 }
 
-function emptyAnswer({ headers }: Msg): Answer {
-  return headers?.code === NO_RESPONDERS ? NOBODY : STRANGE
+/** Read from the block itself: the client throws at a header name that it does not like. */
+function emptyAnswer(message: Msg): Answer {
+  return headerText(message).startsWith(NO_RESPONDERS) ? NOBODY : STRANGE
 }
 
 function parseJson(data: Uint8Array): AckBody | undefined {

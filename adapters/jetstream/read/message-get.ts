@@ -1,6 +1,7 @@
 /** Single messages of a stream, asked of its leader, so that whatever was accepted before is seen. */
 import type { JetStreamManager } from '@nats-io/jetstream'
 import type { StoredMessage } from '../../../src/message.js'
+import { storedHeaderText } from '../connect/client-internals.js'
 import { refusalOf, SERVER } from '../failure.js'
 import { toStored } from '../wire.js'
 
@@ -20,7 +21,7 @@ export async function getMessage(
     const found = await jsm.streams.getMessage(stream, query)
     if (found === null) return undefined
     const place = { stream, sequence: found.seq, time: found.time.getTime() }
-    return toStored(place, found.subject, String(found.header), found.data)
+    return toStored(place, found.subject, storedHeaderText(found), found.data)
   } catch (thrown) {
     const code = refusalOf(thrown)
     if (code === SERVER.messageNotFound || code === SERVER.sequenceNotFound) return undefined
