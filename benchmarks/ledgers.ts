@@ -1,40 +1,29 @@
 /**
- * The PostgreSQL of a run, with the settings it comes with: started when a contender first asks for it, stopped with the other servers. And
- * the ledgers on it, each in a schema of its own.
+ * Ledgers on the PostgreSQL of a run, which has the settings it comes with: each in a schema of its own, before a stream or before memory.
  */
 import pg from 'pg'
-import { type DualOptions, dual } from '../adapters/dual/index.js'
-import { jetstream } from '../adapters/jetstream/index.js'
-import { memory } from '../adapters/memory/index.js'
-import { createBus, type MessageBus, type StreamDefinition } from '../src/index.js'
-import { type PostgresServer, startPostgres } from '../test/servers/postgres.js'
-import { BenchStream, CONSUMER, durability } from './servers.js'
+import type { DualOptions } from '../adapters/dual/index.js'
+import { type Backend, CONSUMER, ORDERS, type Place, type PlaceAddress } from './place.js'
+import { server } from './servers.js'
+import { BenchStream, ONE } from './streams.js'
 
 export const SYNCED = 'PostgreSQL, synchronous commit on'
-export const SYNCED_THEN_STREAM = `${SYNCED}; then ${durability('2 min')}`
+export const SYNCED_THEN_STREAM = `${SYNCED}; then ${ONE.durability}`
 
-const RELAYED_WITHIN_MS = 60_000
-const ORDERS: StreamDefinition = { name: 'orders', subjects: ['orders.>'] }
+export type Inner = 'jetstream' | 'memory'
 
-let server: Promise<PostgresServer> | undefined
+const RELAYED_WITHIN_MS = 120_000
+
 let schemas = 0
 
 /** `postgres://…` */
 export async function postgresUrl(): Promise<string> {
-  server ??= startPostgres()
-  return (await server).url
-}
-
-/** Nothing happens when it was not started. */
-export async function stopPostgres(): Promise<void> {
-  const started = await server?.catch(() => undefined)
-  server = undefined
-  await started?.stop()
+  return (await server('postgres')).url
 }
 
 /** The name of a schema that nobody has. */
 export function newSchema(): string {
-  return `bench_${++schemas}`
+  return `bench_${process.pid}_${++schemas}`
 }
 
 /** On a connection of its own. Several statements answer with nothing. */
@@ -54,35 +43,27 @@ export async function count(text: string): Promise<number> {
   return Number(row?.count)
 }
 
-export class BenchLedger {
-  readonly schema = newSchema()
-  readonly definition: StreamDefinition
+export class BenchLedger implements Place {
+  readonly schema: string
+  readonly address: PlaceAddress
   readonly subject: string
   /** Behind the ledger; undefined: the memory of this process is. */
   readonly #stream: BenchStream | undefined
-  readonly #options: DualOptions
 
   /** A new, empty one. */
-  static async create(inner: 'jetstream' | 'memory', options: Partial<DualOptions> = {}): Promise<BenchLedger> {
-    const stream = inner === 'memory' ? undefined : await BenchStream.create('2 min')
-    const behind = stream === undefined ? memory() : jetstream({ servers: stream.url })
-    return new BenchLedger(stream, { inner: behind, connection: await postgresUrl(), ...options })
+  static async create(inner: Inner, options: Partial<DualOptions> = {}): Promise<BenchLedger> {
+    const stream = inner === 'memory' ? undefined : await BenchStream.create(ONE)
+    return new BenchLedger(stream, { connection: await postgresUrl(), ...options })
   }
 
-  private constructor(stream: BenchStream | undefined, options: DualOptions) {
-    this.definition = stream?.definition ?? ORDERS
+  private constructor(stream: BenchStream | undefined, options: Omit<DualOptions, 'inner'>) {
+    this.schema = newSchema()
+    this.address = { ...(stream?.address ?? { definition: ORDERS }), dual: { ...options, schema: this.schema } }
     this.subject = stream?.subject ?? 'orders.placed'
     this.#stream = stream
-    this.#options = { ...options, schema: this.schema }
   }
 
-  async openBus(): Promise<MessageBus> {
-    const bus = createBus({ adapter: dual(this.#options), streams: [this.definition] })
-    await bus.connect()
-    return bus
-  }
-
-  /** Resolves when the backend behind it has everything. Rejects unless ledger and stream hold that many messages, each of them once. */
+  /** Waits until the backend behind it has everything. */
   async assertStored(messages: number): Promise<void> {
     const deadline = performance.now() + RELAYED_WITHIN_MS
     while ((await count(`select count(*) from ${this.schema}.outbox`)) > 0)
@@ -92,17 +73,36 @@ export class BenchLedger {
     await this.#stream?.assertStored(messages)
   }
 
-  /** Rejects unless the ledger has that many messages as settled by the one consumer. */
-  async assertSettled(messages: number): Promise<void> {
+  async assertSettled(messages: number, consumer = CONSUMER): Promise<void> {
     const settled = await count(
       `select c.floor + (select count(*) from ${this.schema}.settled d where d.consumer_id = c.id and d.position > c.floor) as count
-       from ${this.schema}.consumers c where c.name = '${CONSUMER}'`,
+       from ${this.schema}.consumers c where c.name = '${consumer}'`,
     )
     if (settled !== messages) throw new Error(`${messages} messages were consumed, ${settled} are settled`)
+  }
+
+  /** The stream, as if its disk were lost. The ledger stays. */
+  async loseStream(): Promise<void> {
+    await this.#stream?.remove()
   }
 
   async remove(): Promise<void> {
     await askPostgres(`set client_min_messages = warning; drop schema ${this.schema} cascade`)
     await this.#stream?.remove()
   }
+}
+
+export const onLedger: Backend = {
+  name: 'dual',
+  beside: 'dual',
+  durability: SYNCED_THEN_STREAM,
+  create: () => BenchLedger.create('jetstream'),
+}
+
+/** PostgreSQL alone. */
+export const onLedgerAlone: Backend = {
+  name: 'dual-memory',
+  beside: 'dual',
+  durability: SYNCED,
+  create: () => BenchLedger.create('memory'),
 }

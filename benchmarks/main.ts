@@ -1,88 +1,67 @@
 /**
  * `npm run bench`: contenders side by side in one run, ratios against the goals. Only the ratios mean something on a shared machine.
  */
-import { parseArgs } from 'node:util'
-import type { Contender } from './contender.js'
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { compare, differenceTable, verdictOf } from './compare.js'
 import { contenders } from './contenders/index.js'
-import { stopPostgres } from './ledgers.js'
-import { describe, report } from './report.js'
-import { type Plan, runRounds } from './rounds.js'
-import { stopServers } from './servers.js'
+import { withTables } from './markdown.js'
+import { help, type Options, readOptions, UsageError } from './options.js'
+import { packageVersions, type Report, report, type Skipped } from './report.js'
+import { idleMb, withResident } from './resident.js'
+import { type Entry, runRounds } from './rounds.js'
+import { addresses, stopServers } from './servers.js'
+import { toSvg } from './svg.js'
+import { aligned, describe, progress } from './terminal.js'
 
-const HELP = `npm run bench -- [options]
-  --rounds <n>     rounds, each with a turn for every contender (default 5)
-  --seconds <s>    timed seconds of a turn, at least (default 1)
-  --messages <n>   messages of a run (default 50,000)
-  --backlog <n>    messages of the large backlog (default 1,000,000)
-  --only <names>   comma-separated, each a name, or the beginning of several with its dash, such as nats-publish-:
-                   ${contenders.map((contender) => contender.name).join(', ')}
-  --quick          a smoke run: tiny figures that prove nothing but that everything runs
-  --json           one JSON object on standard output
-  --help           this text`
-
-const FULL: Plan = { rounds: 5, seconds: 1, messages: 50_000, backlog: 1_000_000 }
-const QUICK: Plan = { rounds: 2, seconds: 0, messages: 2_000, backlog: 20_000 }
 const EXIT_USAGE = 2
 
-class UsageError extends Error {}
-
 async function main(args: readonly string[]): Promise<void> {
-  const { values } = parseArguments(args)
-  if (values.help) return console.log(HELP)
-  const fallback = values.quick ? QUICK : FULL
-  const plan: Plan = {
-    rounds: number('rounds', values.rounds, fallback.rounds, 1),
-    seconds: number('seconds', values.seconds, fallback.seconds, 0),
-    messages: number('messages', values.messages, fallback.messages, 1),
-    backlog: number('backlog', values.backlog, fallback.backlog, 1),
-  }
-  const rows = await runRounds(chosen(values.only), plan, (done, of) => {
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${done === of ? '' : `turn ${done} of ${of}`}`)
-  })
-  const result = report(rows, plan)
-  if (values.json) return console.log(JSON.stringify(result))
-  if (values.quick) console.log('A smoke run: these figures say nothing about speed.')
+  const options = readOptions(args, contenders)
+  if (options === undefined) return console.log(help(contenders))
+  const result = await measure(options)
+  await keep(options, result)
+  if (options.json === '-') return
+  if (options.isQuick) console.log('A smoke run: these figures say nothing about speed.')
   for (const line of describe(result)) console.log(line)
+  if (options.before === undefined) return
+  const differences = compare(options.before, result)
+  for (const line of ['', verdictOf(differences), ...aligned(differenceTable(differences))]) console.log(line)
 }
 
-function parseArguments(args: readonly string[]) {
-  const text = { type: 'string' } as const
-  const flag = { type: 'boolean', default: false } as const
-  const options = {
-    rounds: text,
-    seconds: text,
-    messages: text,
-    backlog: text,
-    only: text,
-    quick: flag,
-    json: flag,
-    help: flag,
+async function measure({ entries, plan }: Options): Promise<Report> {
+  const { able, skipped } = await ablest(entries)
+  const onTurn = progress()
+  const rows = await runRounds(able, plan, onTurn)
+  if (!plan.resident) return report(rows, plan, { versions: await versions(), skipped })
+  const measured = await withResident(able, rows, plan, onTurn)
+  return report(measured, plan, { versions: await versions(), skipped, idleMb: await idleMb() })
+}
+
+/** Those that this machine can run, and why the others cannot. */
+async function ablest(entries: readonly Entry[]): Promise<{ able: Entry[]; skipped: Skipped[] }> {
+  const able: Entry[] = []
+  const skipped: Skipped[] = []
+  for (const entry of entries) {
+    const reason = await entry.contender.missing?.()
+    if (reason === undefined) able.push(entry)
+    else skipped.push({ contender: entry.contender.name, reason })
   }
-  try {
-    return parseArgs({ args: [...args], options })
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
-  }
+  return { able, skipped }
 }
 
-function number(name: string, given: string | undefined, fallback: number, min: number): number {
-  if (given === undefined) return fallback
-  const value = Number(given)
-  const whole = name === 'seconds' || Number.isSafeInteger(value)
-  if (given === '' || !Number.isFinite(value) || value < min || !whole)
-    throw new UsageError(`--${name} ${given}: give a number, at least ${min}`)
-  return value
+async function versions(): Promise<Record<string, string>> {
+  const servers = Object.entries(await addresses()).map(([kind, { version }]) => [kind, version])
+  return { ...packageVersions(), ...Object.fromEntries(servers) }
 }
 
-function chosen(only: string | undefined): readonly Contender[] {
-  if (only === undefined) return contenders
-  const names = only.split(',')
-  const isCalled = (contender: Contender, name: string): boolean =>
-    name.endsWith('-') ? `${contender.name}-`.startsWith(name) : contender.name === name
-  const unknown = names.find((name) => !contenders.some((contender) => isCalled(contender, name)))
-  if (unknown !== undefined)
-    throw new UsageError(`--only ${unknown}: choose from ${contenders.map((contender) => contender.name).join(', ')}`)
-  return contenders.filter((contender) => names.some((name) => isCalled(contender, name)))
+async function keep({ json, markdown, svg }: Options, result: Report): Promise<void> {
+  if (json === '-') console.log(JSON.stringify(result))
+  else if (json !== undefined) await writeFile(json, `${JSON.stringify(result)}\n`)
+  if (svg !== undefined) await writeFile(svg, toSvg(result))
+  if (markdown === undefined) return
+  const text = existsSync(markdown) ? await readFile(markdown, 'utf8') : '# Benchmarks\n'
+  await writeFile(markdown, withTables(text, result))
 }
 
 try {
@@ -92,5 +71,4 @@ try {
   process.exitCode = error instanceof UsageError ? EXIT_USAGE : 1
 } finally {
   await stopServers()
-  await stopPostgres()
 }

@@ -1,29 +1,56 @@
 /**
- * From rates to what a person or a program reads: medians with min and max, ratios taken round by round, goals beside them.
+ * From what was measured to what a program reads: medians with min and max, ratios taken round by round, goals beside them, the machine.
  */
-import { availableParallelism, cpus, totalmem } from 'node:os'
+import { readFileSync } from 'node:fs'
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { PAYLOAD_BYTES } from './contender.js'
 import { type Goal, goals } from './goals.js'
 import { type Percentiles, type Plan, type Row, type Spread, spread } from './rounds.js'
 
 export interface Report {
   /** Whether this ran as the compiled package does. A loader's rewriting of functions costs busbar much and the bound little. */
   readonly compiled: boolean
-  readonly machine: {
-    readonly cores: number
-    readonly model: string
-    readonly memoryGb: number
-    readonly node: string
-    readonly platform: string
-  }
+  readonly machine: Machine
+  /** Of servers and packages that took part. */
+  readonly versions: Readonly<Record<string, string>>
   readonly plan: Plan
-  readonly rows: readonly (Row & Spread)[]
+  readonly rows: readonly MeasuredRow[]
   readonly ratios: readonly Ratio[]
+  readonly skipped: readonly Skipped[]
+  /** Resident memory of a process that has loaded every contender and runs none; only where memory was measured. */
+  readonly idleMb?: number
 }
 
-/** Of rates, or of the 95th percentiles of latencies. */
-type Ratio = Goal & Spread & { readonly reached: boolean }
+export interface Machine {
+  readonly cores: number
+  readonly model: string
+  readonly memoryGb: number
+  readonly node: string
+  readonly platform: string
+  /** Processes that wanted to run in the last minute, benchmark included. */
+  readonly load: number
+}
 
-export function report(rows: readonly Row[], plan: Plan): Report {
+export type MeasuredRow = Row & Spread
+
+export interface Skipped {
+  readonly contender: string
+  readonly reason: string
+}
+
+/** Of rates, of the 95th percentiles of latencies, or of memory. */
+export type Ratio = Goal & Spread & { readonly payloadBytes: number; readonly reached?: boolean }
+
+export interface Circumstances {
+  readonly versions?: Readonly<Record<string, string>>
+  readonly skipped?: readonly Skipped[]
+  readonly idleMb?: number
+}
+
+export function report(rows: readonly Row[], plan: Plan, circumstances: Circumstances = {}): Report {
+  const { versions = {}, skipped = [], idleMb } = circumstances
+  const payloads = [...new Set(rows.map(({ payloadBytes }) => payloadBytes))]
   return {
     compiled: import.meta.url.endsWith('.js'),
     machine: {
@@ -32,86 +59,65 @@ export function report(rows: readonly Row[], plan: Plan): Report {
       memoryGb: Math.round(totalmem() / 2 ** 30),
       node: process.version,
       platform: `${process.platform} ${process.arch}`,
+      load: loadavg()[0] ?? 0,
     },
+    versions,
     plan,
     rows: rows.map((row) => ({ ...row, ...spread(row.rates) })),
-    ratios: goals.flatMap((goal) => ratio(goal, rows) ?? []),
+    ratios: payloads.flatMap((bytes) => goals.flatMap((goal) => ratio(goal, bytes, rows) ?? [])),
+    skipped,
+    ...(idleMb === undefined ? {} : { idleMb }),
   }
 }
 
-/** Undefined when a contender of the goal did not run. */
-function ratio(goal: Goal, rows: readonly Row[]): Ratio | undefined {
-  const mine = figures(goal, goal.contender, rows)
-  const theirs = goal.to === undefined ? mine?.map(() => 1) : figures(goal, goal.to, rows)
+/** Undefined when a contender of the goal did not run. Goals are for payloads of 256 bytes; with others, only the ratio is told. */
+function ratio(goal: Goal, payloadBytes: number, rows: readonly Row[]): Ratio | undefined {
+  const mine = figures(goal, goal.contender, payloadBytes, rows)
+  const theirs = goal.to === undefined ? mine?.map(() => 1) : figures(goal, goal.to, payloadBytes, rows)
   if (mine === undefined || theirs === undefined) return undefined
   // By round, because the two of one round ran next to each other.
   const ratios = spread(mine.map((figure, round) => figure / (theirs[round] ?? Number.NaN)))
-  const reached = 'atLeast' in goal ? ratios.median >= goal.atLeast : ratios.median <= goal.p95AtMost
-  return { ...goal, ...ratios, reached }
+  if (payloadBytes !== PAYLOAD_BYTES) return { ...goal, ...ratios, payloadBytes }
+  return { ...goal, ...ratios, payloadBytes, reached: isReached(goal, ratios.median) }
 }
 
-/** What a goal compares, by round. */
-function figures(goal: Goal, name: string, rows: readonly Row[]): readonly number[] | undefined {
-  const row = rows.find(({ contender }) => contender === name)
-  return 'atLeast' in goal ? row?.rates : row?.latencies.map(({ p95 }) => p95)
+function isReached(goal: Goal, median: number): boolean {
+  if ('atLeast' in goal) return median >= goal.atLeast
+  return median <= ('p95AtMost' in goal ? goal.p95AtMost : goal.residentAtMost)
 }
 
-/** Lines for a person. */
-export function describe({ compiled, machine, plan, rows, ratios }: Report): string[] {
-  return [
-    ...(compiled
-      ? []
-      : ['Run from TypeScript through a loader, which slows busbar down: compile first, as `npm run bench` does']),
-    `${machine.cores} cores (${machine.model}), ${machine.memoryGb} GB, node ${machine.node}, ${machine.platform}`,
-    `${plan.rounds} interleaved rounds of at least ${plan.seconds} s, ${thousands(plan.messages)} messages a run, 256 bytes of JSON each`,
-    ...rateLines(rows.filter(({ latencies }) => latencies.length === 0)),
-    ...latencyLines(rows.filter(({ latencies }) => latencies.length > 0)),
-    ...ratioLines(ratios),
-  ]
+/** What a goal compares, by round; undefined when it was not measured. */
+function figures(goal: Goal, name: string, payloadBytes: number, rows: readonly Row[]): readonly number[] | undefined {
+  const label = payloadBytes === PAYLOAD_BYTES ? name : `${name}@${payloadBytes}`
+  const row = rows.find(({ contender }) => contender === label)
+  if ('atLeast' in goal) return row?.rates
+  if ('p95AtMost' in goal) return row?.latencies.map(({ p95 }) => p95)
+  return row?.residentMb === undefined ? undefined : [row.residentMb]
 }
 
-function rateLines(rows: Report['rows']): string[] {
-  const head = ['contender', 'per second', 'min', 'max', 'cpu us', 'durability', 'what']
-  const lines = rows.map(({ contender, median, min, max, cpuUs, durability, what }) => {
-    const cpu = spread(cpuUs).median.toFixed(1)
-    return [contender, thousands(median), thousands(min), thousands(max), cpu, durability, what]
-  })
-  return table(head, lines)
+/** Percentiles over the rounds. */
+export function latencyOf(latencies: readonly Percentiles[], percentile: keyof Percentiles): Spread {
+  return spread(latencies.map((each) => each[percentile]))
 }
 
-function latencyLines(rows: Report['rows']): string[] {
-  const head = ['contender', 'p50 ms', 'p95 ms', 'min', 'max', 'p99 ms', 'durability', 'what']
-  const lines = rows.map(({ contender, latencies, durability, what }) => {
-    const of = (percentile: keyof Percentiles): Spread => spread(latencies.map((each) => each[percentile]))
-    const { median, min, max } = of('p95')
-    const figures = [of('p50').median, median, min, max, of('p99').median].map((ms) => ms.toFixed(2))
-    return [contender, ...figures, durability, what]
-  })
-  return table(head, lines)
-}
+const PACKAGES = [
+  '@nats-io/jetstream',
+  'bullmq',
+  'emittery',
+  'eventemitter3',
+  'fastq',
+  'graphile-worker',
+  'pg',
+  'pg-boss',
+  'rxjs',
+]
 
-function ratioLines(ratios: Report['ratios']): string[] {
-  const head = ['ratio', 'median', 'min', 'max', 'goal', '', 'why']
-  const lines = ratios.map((each) => {
-    const goal = 'atLeast' in each ? `>= ${each.atLeast.toFixed(2)}` : `<= ${each.p95AtMost.toFixed(2)}`
-    const figures = [each.median, each.min, each.max].map((figure) => figure.toFixed(2))
-    const name = each.to === undefined ? each.contender : `${each.contender} / ${each.to}`
-    return [name, ...figures, goal, each.reached ? 'reached' : 'not reached', each.why]
-  })
-  return table(head, lines)
-}
-
-function thousands(value: number): string {
-  return Math.round(value).toLocaleString('en-US')
-}
-
-/** An empty line, then aligned columns: numbers to the right; the first column and the last two, which are words, to the left. */
-function table(head: readonly string[], lines: readonly (readonly string[])[]): string[] {
-  if (lines.length === 0) return []
-  const widths = head.map((title, at) => Math.max(title.length, ...lines.map((line) => line[at]?.length ?? 0)))
-  const align = (cell: string, at: number): string => {
-    const width = widths[at] ?? 0
-    return at === 0 || at >= head.length - 2 ? cell.padEnd(width) : cell.padStart(width)
-  }
-  return ['', ...[head, ...lines].map((line) => line.map(align).join('  ').trimEnd())]
+/** Of the packages of this checkout that are measured. */
+export function packageVersions(): Record<string, string> {
+  return Object.fromEntries(
+    PACKAGES.map((name) => {
+      const { version } = JSON.parse(readFileSync(join('node_modules', name, 'package.json'), 'utf8'))
+      return [name, String(version)]
+    }),
+  )
 }

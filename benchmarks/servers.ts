@@ -1,136 +1,84 @@
 /**
- * The NATS servers of a run: one for each way to sync, started when a contender first asks for it, and stopped together. And the streams
- * on them, all made by the bus, so that every contender writes into the same kind of stream.
+ * The servers of a run: each is started when a contender first asks for it, and all are stopped together. A process that measures for
+ * another one is given the addresses of those that run already.
  */
 import { resolve } from 'node:path'
-import { AckPolicy, DeliverPolicy, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
-import { connect, type NatsConnection } from '@nats-io/transport-node'
-import { jetstream } from '../adapters/jetstream/index.js'
-import { createBus, type MessageBus, type StreamDefinition } from '../src/index.js'
 import { findNatsBinary } from '../test/servers/nats-binary.js'
+import { startNatsCluster } from '../test/servers/nats-cluster.js'
 import { fromDebian } from '../test/servers/nats-debian.js'
 import { fromGitHub } from '../test/servers/nats-release.js'
-import { type NatsServer, startNats } from '../test/servers/nats-server.js'
+import { startNats } from '../test/servers/nats-server.js'
+import { startPostgres } from '../test/servers/postgres.js'
+import { startRedis } from './redis.js'
 
-/** When a server writes to disk: its default of two minutes, or before each acknowledgement. */
-export type Sync = '2 min' | 'always'
+/** One nats-server with its default of a sync every two minutes, one that syncs always, and three as a cluster; the rest with the settings they come with. */
+export type ServerKind = keyof typeof starts
 
-/** The one durable consumer that a stream has at a time. */
-export const CONSUMER = 'billing'
-/** As the bus asks for. */
-const MAX_ACK_PENDING = 10_000
-const SETTLED_WITHIN_MS = 10_000
-
-interface Running {
-  readonly server: NatsServer
-  /** For what is not measured. */
-  readonly nats: NatsConnection
-  readonly jsm: JetStreamManager
-}
-
-const running = new Map<Sync, Promise<Running>>()
-let streams = 0
-
-export function durability(sync: Sync): string {
-  return `file, R1, sync ${sync}`
-}
-
-export class BenchStream {
-  readonly definition: StreamDefinition
-  readonly subject: string
+export interface Address {
+  /** Of a cluster: several, separated by commas. */
   readonly url: string
-  readonly #jsm: JetStreamManager
-  readonly #sync: Sync
+  readonly version: string
+}
 
-  /** A new, empty one. */
-  static async create(sync: Sync): Promise<BenchStream> {
-    const { server, jsm } = await serverWith(sync)
-    const stream = new BenchStream(`orders-${++streams}`, { url: server.url, jsm, sync })
-    const bus = await stream.openBus()
-    await bus.close()
-    return stream
-  }
+interface Running extends Address {
+  stop(): Promise<unknown>
+}
 
-  private constructor(name: string, { url, jsm, sync }: { url: string; jsm: JetStreamManager; sync: Sync }) {
-    this.definition = { name, subjects: [`${name}.>`] }
-    this.subject = `${name}.placed`
-    this.url = url
-    this.#jsm = jsm
-    this.#sync = sync
-  }
+const starts = {
+  nats: () => startOneNats(),
+  'nats-always': () => startOneNats({ syncInterval: 'always' }),
+  'nats-cluster': async (): Promise<Running> => {
+    await findBinary()
+    const cluster = await startNatsCluster({ version: '2.15' })
+    const version = cluster.nodes[0]?.version ?? 'unknown'
+    return { url: cluster.urls.join(','), version, stop: () => cluster.stop() }
+  },
+  postgres: (): Promise<Running> => startPostgres(),
+  redis: (): Promise<Running> => startRedis(),
+} as const
 
-  get name(): string {
-    return this.definition.name
-  }
+/** Addresses of servers that somebody else stops, as JSON by kind. */
+export const GIVEN = 'BUSBAR_BENCH_SERVERS'
+const given: Partial<Record<ServerKind, Address>> = JSON.parse(process.env[GIVEN] ?? '{}')
 
-  async openBus(): Promise<MessageBus> {
-    // As its operator would declare it.
-    const declared = this.#sync === 'always' ? ({ syncInterval: 'always' } as const) : {}
-    const bus = createBus({ adapter: jetstream({ servers: this.url, ...declared }), streams: [this.definition] })
-    await bus.connect()
-    return bus
-  }
+const running = new Map<ServerKind, Promise<Running>>()
+const closers: (() => Promise<unknown>)[] = []
 
-  /** For contenders that do not come with their own. */
-  async addConsumer(): Promise<void> {
-    await this.#jsm.consumers.add(this.name, {
-      durable_name: CONSUMER,
-      ack_policy: AckPolicy.Explicit,
-      deliver_policy: DeliverPolicy.All,
-      max_ack_pending: MAX_ACK_PENDING,
-    })
-  }
+export async function server(kind: ServerKind): Promise<Address> {
+  const known = given[kind]
+  if (known !== undefined) return known
+  const started = running.get(kind) ?? starts[kind]()
+  running.set(kind, started)
+  return await started
+}
 
-  async removeConsumer(): Promise<void> {
-    await this.#jsm.consumers.delete(this.name, CONSUMER)
+/** Of all that run now, and of those that were given. */
+export async function addresses(): Promise<Partial<Record<ServerKind, Address>>> {
+  const all: Partial<Record<ServerKind, Address>> = { ...given }
+  for (const [kind, started] of running) {
+    const { url, version } = await started
+    all[kind] = { url, version }
   }
+  return all
+}
 
-  /** Rejects unless the stream holds that many messages, each of them once. */
-  async assertStored(messages: number): Promise<void> {
-    const { state } = await this.#jsm.streams.info(this.name)
-    if (state.messages !== messages)
-      throw new Error(`${messages} messages were published, ${state.messages} are stored`)
-  }
-
-  /** Rejects unless the server has an acknowledgement for each of that many messages. Acknowledgements may still be on their way. */
-  async assertSettled(messages: number): Promise<void> {
-    const deadline = performance.now() + SETTLED_WITHIN_MS
-    for (;;) {
-      const { ack_floor: floor } = await this.#jsm.consumers.info(this.name, CONSUMER)
-      if (floor.stream_seq === messages) return
-      if (performance.now() > deadline)
-        throw new Error(`${messages} messages were consumed, the server knows of ${floor.stream_seq}`)
-    }
-  }
-
-  async remove(): Promise<void> {
-    await this.#jsm.streams.delete(this.name)
-  }
+/** To be done while the servers still run. */
+export function beforeStop(close: () => Promise<unknown>): void {
+  closers.push(close)
 }
 
 /** Nothing happens when none was started. */
 export async function stopServers(): Promise<void> {
+  for (const close of closers.splice(0)) await close()
   const all = [...running.values()]
   running.clear()
   // One that did not start has told so already, and has nothing to stop.
-  for (const started of await Promise.allSettled(all)) {
-    if (started.status !== 'fulfilled') continue
-    await started.value.nats.close()
-    await started.value.server.stop()
-  }
+  for (const started of await Promise.allSettled(all)) if (started.status === 'fulfilled') await started.value.stop()
 }
 
-function serverWith(sync: Sync): Promise<Running> {
-  const started = running.get(sync) ?? start(sync)
-  running.set(sync, started)
-  return started
-}
-
-async function start(sync: Sync): Promise<Running> {
+async function startOneNats(options: { readonly syncInterval?: string } = {}): Promise<Running> {
   await findBinary()
-  const server = await startNats({ version: '2.15', ...(sync === 'always' ? { syncInterval: sync } : {}) })
-  const nats = await connect({ servers: server.url })
-  return { server, nats, jsm: await jetstreamManager(nats) }
+  return await startNats({ version: '2.15', ...options })
 }
 
 /** What is compiled lies elsewhere, and would look for a cache of its own. */

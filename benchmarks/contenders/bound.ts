@@ -1,14 +1,17 @@
 /**
  * The bound: what any bus in one process pays for isolation and an answer. No subjects, no streams, no consumers, no retries.
  */
-import { type Contender, IN_FLIGHT, IN_HEAP, type Order, order } from '../contender.js'
+import { type Contender, IN_FLIGHT, IN_HEAP, type Order, PAYLOADS } from '../contender.js'
 
 export const bound: Contender = {
   name: 'bound',
   what: 'a loop: JSON.stringify + JSON.parse + a map entry + a promise for each message',
   durability: IN_HEAP,
+  beside: 'memory',
+  groups: ['throughput'],
+  payloads: PAYLOADS,
   messages: (sizes) => sizes.messages,
-  prepare: async (messages) => {
+  prepare: async ({ messages, order }) => {
     const entries = new Map<number, string>()
     let total = 0
     async function carry(id: number): Promise<void> {

@@ -8,7 +8,7 @@ import { connect } from '@nats-io/transport-node'
 import pg from 'pg'
 import type { Order } from '../contender.js'
 import { askPostgres, count, newSchema, postgresUrl } from '../ledgers.js'
-import { BenchStream } from '../servers.js'
+import { BenchStream, ONE } from '../streams.js'
 import { openBarePeer } from './nats-peers.js'
 
 /** To where messages are measured going. */
@@ -95,7 +95,7 @@ export async function openNaive(): Promise<Way> {
 
 /** A stream, and a table with an id that is there once. */
 async function createTable() {
-  const stream = await BenchStream.create('2 min')
+  const stream = await BenchStream.create(ONE)
   const schema = newSchema()
   await askPostgres(
     `create schema ${schema};

@@ -1,32 +1,35 @@
 /**
  * A ledger in PostgreSQL before a stream: what it costs to have a publish accepted, and to have a message settled; beside bare loops and
- * job queues on the same PostgreSQL. BullMQ would need a Redis server, and has no row. What is measured is looked up afterwards: every
+ * job queues on the same PostgreSQL. What is measured is looked up afterwards: every
  * message stored once, every one settled.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Handler, Pool, PoolOptions } from '../../src/index.js'
-import { type Contender, IN_FLIGHT, type Order } from '../contender.js'
-import { askPostgres, BenchLedger, count, SYNCED, SYNCED_THEN_STREAM } from '../ledgers.js'
+import type { Handler, PoolOptions } from '../../src/index.js'
+import { type Contender, type Group, IN_FLIGHT, type Order, PAYLOADS } from '../contender.js'
+import { askPostgres, BenchLedger, count, type Inner, SYNCED, SYNCED_THEN_STREAM } from '../ledgers.js'
 import { Handled, publishAll } from '../load.js'
-import { CONSUMER } from '../servers.js'
+import { CONSUMER, openBus } from '../place.js'
+import { settled } from '../work/flow.js'
 import { openGroup, openNaive, type Way } from './dual-peers.js'
 import { graphileFlow, graphileRun, pgBossFlow, pgBossSend } from './job-queues.js'
 
 const CALLERS = 1024
 const FEW_CALLERS = 64
 const TRANSACTIONS = 16
-
-type Inner = 'jetstream' | 'memory'
+const GROUPS: readonly Group[] = ['throughput', 'growth']
 
 const DURABILITY: Readonly<Record<Inner, string>> = { jetstream: SYNCED_THEN_STREAM, memory: SYNCED }
 
 export const dualContenders: readonly Contender[] = [
-  publisher('dual-publish', `busbar: ${CALLERS} callers, each awaiting acceptance`, openBus('jetstream')),
-  publisher('dual-publish-memory', 'busbar: the same with BUSBAR_DUAL_INNER=memory', openBus('memory'), {
+  publisher('dual-publish', `busbar: ${CALLERS} callers, each awaiting acceptance`, openLedger('jetstream'), {
+    payloads: PAYLOADS,
+  }),
+  publisher('dual-publish-memory', 'busbar: the same with BUSBAR_DUAL_INNER=memory', openLedger('memory'), {
     durability: SYNCED,
   }),
-  publisher('dual-publish-64', `busbar: ${FEW_CALLERS} callers`, openBus('jetstream'), { callers: FEW_CALLERS }),
-  publisher('dual-publish-group', 'bare loop: one unnest insert of who waits, then a bare publish of each', openGroup),
+  publisher('dual-publish-64', `busbar: ${FEW_CALLERS} callers`, openLedger('jetstream'), { callers: FEW_CALLERS }),
+  publisher('dual-publish-group', 'bare loop: one unnest insert of who waits, then a bare publish of each', openGroup, {
+    payloads: PAYLOADS,
+  }),
   publisher('dual-publish-naive', 'one insert by a pool of 16, then js.publish, both awaited', openNaive, {
     share: 0.2,
   }),
@@ -42,31 +45,37 @@ export const dualContenders: readonly Contender[] = [
   pgBossFlow,
 ]
 
-interface Load {
+interface Options {
   readonly callers?: number
   readonly durability?: string
   /** Of the messages of an ordinary run, so that a run takes some seconds at most. */
   readonly share?: number
+  readonly payloads?: readonly number[]
 }
 
-function publisher(name: string, what: string, open: () => Promise<Way>, load: Load = {}): Contender {
-  const { callers = CALLERS, durability = SYNCED_THEN_STREAM, share = 1 } = load
+function publisher(name: string, what: string, open: () => Promise<Way>, options: Options = {}): Contender {
+  const { callers = CALLERS, durability = SYNCED_THEN_STREAM, share = 1, payloads } = options
   return {
     name,
     what,
     durability,
+    beside: 'dual',
+    groups: ['throughput'],
+    ...(payloads === undefined ? {} : { payloads }),
     messages: ({ messages }) => Math.ceil(messages * share),
-    prepare: async (messages) => {
+    prepare: async (load) => {
       const way = await open()
-      return { run: () => publishAll(way, messages, callers), close: () => way.close(messages) }
+      const acceptedMs = new Float64Array(load.messages)
+      const run = () => publishAll(way, load, callers, acceptedMs)
+      return { acceptedMs, run, close: () => way.close(load.messages) }
     },
   }
 }
 
-function openBus(inner: Inner): () => Promise<Way> {
+function openLedger(inner: Inner): () => Promise<Way> {
   return async () => {
     const ledger = await BenchLedger.create(inner)
-    const bus = await ledger.openBus()
+    const bus = await openBus(ledger.address)
     return {
       publish: (order) => bus.publish(ledger.subject, order),
       async close(messages) {
@@ -90,18 +99,22 @@ function flow(name: string, what: string, { inner = 'jetstream', transactions, .
     name,
     what,
     durability: DURABILITY[inner],
+    beside: 'dual',
+    groups: isWriting || inner === 'memory' ? ['throughput'] : GROUPS,
     messages: ({ messages }) => Math.ceil(messages * (isWriting ? 0.1 : 0.5)),
-    prepare: async (messages) => {
+    prepare: async (load) => {
+      const { messages } = load
       const ledger = await BenchLedger.create(inner, isWriting ? { transactions } : {})
-      const bus = await ledger.openBus()
-      const handled = new Handled(messages)
+      const bus = await openBus(ledger.address)
+      const handled = new Handled(load)
       const handler = isWriting ? await writing(ledger.schema, handled) : plain(handled)
-      const consumer = { name: CONSUMER, stream: ledger.definition.name }
+      const consumer = { name: CONSUMER, stream: ledger.address.definition.name }
       const pool = await bus.consume(consumer, handler, { concurrency: 64, ...options })
       return {
         async run() {
-          await publishAll({ publish: (order) => bus.publish(ledger.subject, order) }, messages, IN_FLIGHT)
-          await settled(pool, handled, messages)
+          await publishAll({ publish: (order) => bus.publish(ledger.subject, order) }, load, IN_FLIGHT)
+          await handled.all
+          await settled(pool, messages)
         },
         async close() {
           await ledger.assertStored(messages)
@@ -130,9 +143,4 @@ async function writing(schema: string, { handle }: Handled): Promise<Handler> {
 async function assertWritten(schema: string, messages: number): Promise<void> {
   const rows = await count(`select count(*) from ${schema}.written`)
   if (rows !== messages) throw new Error(`${messages} messages were handled, ${rows} rows are written`)
-}
-
-async function settled(pool: Pool, handled: Handled, messages: number): Promise<void> {
-  await handled.all
-  for (let stats = pool.stats(); stats.handled < messages || stats.lag > 0; stats = pool.stats()) await nextTurn()
 }

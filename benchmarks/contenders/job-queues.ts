@@ -4,7 +4,7 @@
  */
 import { Logger, makeWorkerUtils, type Runner, run as runWorker } from 'graphile-worker'
 import PgBoss from 'pg-boss'
-import { type Contender, IN_FLIGHT, type Order, order } from '../contender.js'
+import { type Contender, IN_FLIGHT, type Load, type Order } from '../contender.js'
 import { askPostgres, count, newSchema, postgresUrl, SYNCED } from '../ledgers.js'
 import { Handled, publishAll } from '../load.js'
 
@@ -21,11 +21,14 @@ export function pgBossSend(name: string, what: string, callers: number): Contend
     name,
     what,
     durability: SYNCED,
+    beside: 'dual',
+    groups: ['throughput'],
     messages: ({ messages }) => Math.ceil(messages * SHARE),
-    prepare: async (messages) => {
+    prepare: async (load) => {
+      const { messages } = load
       const { boss, schema, close } = await startBoss()
       return {
-        run: () => publishAll({ publish: (order) => boss.send(QUEUE, order) }, messages, callers),
+        run: () => publishAll({ publish: (order) => boss.send(QUEUE, order) }, load, callers),
         async close() {
           await assertJobs(`${schema}.job where name = '${QUEUE}'`, messages, 'sent')
           await close()
@@ -39,10 +42,13 @@ export const pgBossFlow: Contender = {
   name: 'pg-boss-flow',
   what: `pg-boss: sent to completed, ${IN_FLIGHT} callers of send, fetch and complete of ${BATCH}`,
   durability: SYNCED,
+  beside: 'dual',
+  groups: ['throughput'],
   messages: ({ messages }) => Math.ceil(messages * SHARE),
-  prepare: async (messages) => {
+  prepare: async (load) => {
+    const { messages } = load
     const { boss, schema, close } = await startBoss()
-    const handled = new Handled(messages)
+    const handled = new Handled(load)
     const work = async (): Promise<void> => {
       for (let done = 0; done < messages; ) {
         const jobs = await boss.fetch<Order>(QUEUE, { batchSize: BATCH })
@@ -55,7 +61,7 @@ export const pgBossFlow: Contender = {
     }
     return {
       async run() {
-        const sent = publishAll({ publish: (order) => boss.send(QUEUE, order) }, messages, IN_FLIGHT)
+        const sent = publishAll({ publish: (order) => boss.send(QUEUE, order) }, load, IN_FLIGHT)
         await Promise.all([sent, work(), handled.all])
       },
       async close() {
@@ -86,12 +92,14 @@ export const graphileFlow: Contender = {
   name: 'graphile-worker',
   what: `graphile-worker: added to completed, ${ADDERS} callers of addJob, then its local queue of 512, 64 jobs at a time`,
   durability: SYNCED,
+  beside: 'dual',
+  groups: ['throughput'],
   messages: ({ messages }) => Math.ceil(messages * SHARE),
-  prepare: async (messages) => {
-    const worker = await prepareWorker(messages)
+  prepare: async (load) => {
+    const worker = await prepareWorker(load)
     return {
       async run() {
-        await publishAll({ publish: (order) => worker.utils.addJob(QUEUE, order) }, messages, ADDERS)
+        await publishAll({ publish: (order) => worker.utils.addJob(QUEUE, order) }, load, ADDERS)
         await worker.workOff()
       },
       close: worker.close,
@@ -103,15 +111,17 @@ export const graphileRun: Contender = {
   name: 'graphile-worker-run',
   what: 'graphile-worker: only the second half of it, a backlog to completed',
   durability: SYNCED,
+  beside: 'dual',
+  groups: ['throughput'],
   messages: ({ messages }) => Math.ceil(messages / 2),
-  prepare: async (messages) => {
-    const worker = await prepareWorker(messages)
+  prepare: async (load) => {
+    const worker = await prepareWorker(load)
     await worker.pile()
     return { run: worker.workOff, close: worker.close }
   },
 }
 
-async function prepareWorker(messages: number) {
+async function prepareWorker(load: Load) {
   const schema = newSchema()
   // Not a fresh literal: versions before 0.17 do not know the local queue.
   const worker = {
@@ -125,7 +135,7 @@ async function prepareWorker(messages: number) {
   const options = { preset: { worker }, logger: new Logger(() => () => {}) }
   const utils = await makeWorkerUtils(options)
   await utils.migrate()
-  const handled = new Handled(messages)
+  const handled = new Handled(load)
   let runner: Runner | undefined
   return {
     utils,
@@ -133,7 +143,7 @@ async function prepareWorker(messages: number) {
     async pile() {
       const job = `row('${QUEUE}', $1::json, null, now(), 25, null, 0, null)::${schema}.job_spec`
       const text = `select from ${schema}.add_jobs(array(select ${job} from generate_series(1, $2)))`
-      await utils.withPgClient((client) => client.query(text, [JSON.stringify(order), messages]))
+      await utils.withPgClient((client) => client.query(text, [JSON.stringify(load.order), load.messages]))
     },
     /** Starts it. Resolves when the queue is empty: jobs that are done are deleted. */
     async workOff() {

@@ -2,9 +2,9 @@
  * busbar on the memory backend, with every default on: publish, store, hand out to a pool of 64, decode, settle.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { memory as memoryAdapter } from '../../adapters/memory/index.js'
-import { createBus, type MessageBus, type Pool } from '../../src/index.js'
-import { type Contender, IN_FLIGHT, IN_HEAP, type Order, order, type Prepared } from '../contender.js'
+import type { MessageBus, Pool } from '../../src/index.js'
+import { type Contender, IN_FLIGHT, IN_HEAP, type Load, type Order, PAYLOADS, type Prepared } from '../contender.js'
+import { ORDERS, openBus } from '../place.js'
 
 const KEYS = Array.from({ length: 1000 }, (_, at) => `customer-${at}`)
 
@@ -12,38 +12,45 @@ export const memory: Contender = {
   name: 'memory',
   what: 'busbar: published to settled, 256 publishes in flight, pool of 64',
   durability: IN_HEAP,
+  beside: 'memory',
+  groups: ['throughput', 'growth'],
+  payloads: PAYLOADS,
   messages: (sizes) => sizes.messages,
-  prepare: (messages) => prepareFlow(messages, []),
+  prepare: (load) => prepareFlow(load, []),
 }
 
 export const memoryKeyed: Contender = {
   name: 'memory-keyed',
   what: "busbar: the same with order: 'key' and 1,000 keys",
   durability: IN_HEAP,
+  beside: 'memory',
+  groups: ['throughput', 'growth'],
   messages: (sizes) => sizes.messages,
-  prepare: (messages) => prepareFlow(messages, KEYS),
+  prepare: (load) => prepareFlow(load, KEYS),
 }
 
-async function prepareFlow(messages: number, keys: readonly string[]): Promise<Prepared> {
-  const bus = await openBus()
-  const worker = await startWorker(bus, messages, keys.length > 0 ? 'key' : 'none')
+async function prepareFlow(load: Load, keys: readonly string[]): Promise<Prepared> {
+  const bus = await openMemory()
+  const worker = await startWorker(bus, load, keys.length > 0 ? 'key' : 'none')
   return {
     async run() {
-      await publishAll(bus, messages, keys)
+      await publishAll(bus, load, keys)
       await worker.settled()
     },
     close: () => bus.close(),
   }
 }
 
-export async function openBus(): Promise<MessageBus> {
-  const bus = createBus({ adapter: memoryAdapter(), streams: [{ name: 'orders', subjects: ['orders.>'] }] })
-  await bus.connect()
-  return bus
+export function openMemory(): Promise<MessageBus> {
+  return openBus({ definition: ORDERS })
 }
 
 /** @param keys used in turn; none when empty */
-export async function publishAll(bus: MessageBus, messages: number, keys: readonly string[] = []): Promise<void> {
+export async function publishAll(
+  bus: MessageBus,
+  { messages, order }: Load,
+  keys: readonly string[] = [],
+): Promise<void> {
   for (let sent = 0; sent < messages; ) {
     const window: Promise<unknown>[] = []
     for (; window.length < IN_FLIGHT && sent < messages; sent++) {
@@ -61,7 +68,11 @@ export interface Worker {
   settled(): Promise<void>
 }
 
-export async function startWorker(bus: MessageBus, messages: number, ordering: 'key' | 'none'): Promise<Worker> {
+export async function startWorker(
+  bus: MessageBus,
+  { messages, order }: Load,
+  ordering: 'key' | 'none',
+): Promise<Worker> {
   let total = 0
   let handled = 0
   let allHandled = () => {}

@@ -7,7 +7,8 @@ import { jetstream } from '@nats-io/jetstream'
 import { connect, createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import type { Pool, PoolOptions, PublishOptions } from '../../src/index.js'
 import type { Order } from '../contender.js'
-import { type BenchStream, CONSUMER } from '../servers.js'
+import { CONSUMER, openBus } from '../place.js'
+import type { BenchStream } from '../streams.js'
 
 /** One connection. */
 export interface Peer {
@@ -25,7 +26,7 @@ export type OpenPeer = (stream: BenchStream) => Promise<Peer>
 /** @param options of each publish */
 export function openBusPeer(pool: PoolOptions, options?: PublishOptions): OpenPeer {
   return async (stream) => {
-    const bus = await stream.openBus()
+    const bus = await openBus(stream.address)
     let running: Pool | undefined
     return {
       publish: (order) => bus.publish(stream.subject, order, options),
@@ -48,7 +49,7 @@ export function openBusPeer(pool: PoolOptions, options?: PublishOptions): OpenPe
 export const PATIENT = { timeout: 60_000 }
 
 export async function openOfficialPeer(stream: BenchStream): Promise<Peer> {
-  const nats = await connect({ servers: stream.url })
+  const nats = await connect({ servers: stream.url.split(',') })
   const js = jetstream(nats)
   return {
     publish: (order) => js.publish(stream.subject, JSON.stringify(order), PATIENT),
@@ -71,7 +72,7 @@ export async function openOfficialPeer(stream: BenchStream): Promise<Peer> {
 }
 
 export async function openBarePeer(stream: BenchStream): Promise<Peer> {
-  const nats = await connect({ servers: stream.url })
+  const nats = await connect({ servers: stream.url.split(',') })
   return {
     publish: barePublisher(nats, stream.subject),
     async consume(handle) {

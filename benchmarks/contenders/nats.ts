@@ -2,28 +2,29 @@
  * JetStream on a real server: publishing, consuming, both at once, and how long a message takes; each beside the official client in the
  * same run. Whatever is measured is looked up on the server afterwards: every message stored once, every one acknowledged.
  */
-import { setTimeout as delay } from 'node:timers/promises'
-import { type Contender, IN_FLIGHT, type Order, order, type Prepared } from '../contender.js'
+import { type Contender, type Group, IN_FLIGHT, type Load, type Order, PAYLOADS } from '../contender.js'
 import { Handled, publishAll } from '../load.js'
-import { BenchStream, durability, type Sync } from '../servers.js'
+import { ALWAYS, BenchStream, ONE, R1, R3, type StreamKind } from '../streams.js'
+import { latency } from '../work/latency.js'
 import { type OpenPeer, openBarePeer, openBusPeer, openOfficialPeer, PATIENT, type Peer } from './nats-peers.js'
 
 const bus = openBusPeer({ concurrency: 64 })
 const busAhead = openBusPeer({ concurrency: 64, prefetch: 448 })
-const busPatient = openBusPeer({}, PATIENT)
+/** Behind a slow disk, or behind a hundred thousand others. */
+const busPatient = openBusPeer({ concurrency: 64 }, PATIENT)
 
 const OFFICIAL = 'official client'
 const BARE = 'bare loop on the official connection'
 
 const CALLERS = [64, 256, 1024] as const
-const RATES = [1000, 10_000] as const
+const RATES = [1000, 10_000, 100_000] as const
 
 export const natsContenders: readonly Contender[] = [
-  publisher('nats-publish', `busbar: ${IN_FLIGHT} publishes in flight`, bus, IN_FLIGHT),
-  publisher('nats-publish-official', `${OFFICIAL}: the same with js.publish`, openOfficialPeer, IN_FLIGHT),
-  publisher('nats-publish-bare', `${BARE}: the same, no headers`, openBarePeer, IN_FLIGHT),
-  publisher('nats-single', 'busbar: one publish at a time', bus, 1),
-  publisher('nats-single-official', `${OFFICIAL}: the same`, openOfficialPeer, 1),
+  publisher('nats-publish', `busbar: ${IN_FLIGHT} publishes in flight`, bus, { payloads: PAYLOADS }),
+  publisher('nats-publish-official', `${OFFICIAL}: the same with js.publish`, openOfficialPeer, { payloads: PAYLOADS }),
+  publisher('nats-publish-bare', `${BARE}: the same, no headers`, openBarePeer, { payloads: PAYLOADS }),
+  publisher('nats-single', 'busbar: one publish at a time', bus, { callers: 1 }),
+  publisher('nats-single-official', `${OFFICIAL}: the same`, openOfficialPeer, { callers: 1 }),
   consumer('nats-consume', 'busbar: a backlog, pool of 64, decoded, each acknowledged', bus),
   consumer('nats-consume-448', 'busbar: the same with prefetch: 448', busAhead),
   consumer('nats-consume-official', `${OFFICIAL}: the same with the consume() iterator`, openOfficialPeer),
@@ -31,29 +32,58 @@ export const natsContenders: readonly Contender[] = [
   flow('nats-flow', 'busbar: published to handled, 256 publishes in flight, pool of 64', bus),
   flow('nats-flow-official', `${OFFICIAL}: the same with js.publish and the consume() iterator`, openOfficialPeer),
   ...RATES.flatMap((rate) => [
-    latency(`nats-latency-${rate}`, `busbar: publish to handler at ${rate} messages/s, pool of 64`, bus, rate),
-    latency(`nats-latency-${rate}-official`, `${OFFICIAL}: the same`, openOfficialPeer, rate),
+    atRate(`nats-latency-${rate}`, `busbar: publish to handler at ${rate} messages/s, pool of 64`, busPatient, rate),
+    atRate(`nats-latency-${rate}-official`, `${OFFICIAL}: the same`, openOfficialPeer, rate),
   ]),
-  ...CALLERS.flatMap((callers) => [
-    publisher(`nats-always-${callers}`, `busbar: ${callers} callers, each awaiting`, busPatient, callers, 'always'),
-    publisher(`nats-always-${callers}-official`, `${OFFICIAL}: the same`, openOfficialPeer, callers, 'always'),
-  ]),
+  ...CALLERS.flatMap((callers) => {
+    const load = { callers, groups: ['sync'], kind: ALWAYS } as const
+    return [
+      publisher(`nats-default-${callers}`, `busbar: ${callers} callers, each awaiting`, busPatient, {
+        ...load,
+        kind: ONE,
+      }),
+      publisher(`nats-always-${callers}`, 'busbar: the same', busPatient, load),
+      publisher(`nats-always-${callers}-official`, `${OFFICIAL}: the same`, openOfficialPeer, load),
+    ]
+  }),
+  ...[R1, R3].flatMap((kind) => {
+    const load = { groups: ['replicas'], kind } as const
+    return [
+      publisher(`${kind.name}-publish`, `busbar: ${IN_FLIGHT} publishes in flight, a cluster of three`, bus, load),
+      publisher(`${kind.name}-publish-official`, `${OFFICIAL}: the same`, openOfficialPeer, load),
+    ]
+  }),
 ]
 
-function publisher(name: string, what: string, open: OpenPeer, callers: number, sync: Sync = '2 min'): Contender {
+interface Options {
+  /** Default 256. */
+  readonly callers?: number
+  /** Default: one server, which syncs every two minutes. */
+  readonly kind?: StreamKind
+  readonly groups?: readonly Group[]
+  readonly payloads?: readonly number[]
+}
+
+function publisher(name: string, what: string, open: OpenPeer, options: Options = {}): Contender {
+  const { callers = IN_FLIGHT, kind = ONE, groups = ['throughput'], payloads } = options
   return {
     name,
     what,
-    durability: durability(sync),
-    messages: ({ messages }) => Math.ceil(messages * shareOf(callers, sync)),
-    prepare: async (messages) => {
-      const stream = await BenchStream.create(sync)
+    durability: kind.durability,
+    beside: 'nats',
+    groups,
+    ...(payloads === undefined ? {} : { payloads }),
+    messages: ({ messages }) => Math.ceil(messages * shareOf(callers, kind)),
+    prepare: async (load) => {
+      const stream = await BenchStream.create(kind)
       const peer = await open(stream)
+      const acceptedMs = new Float64Array(load.messages)
       return {
-        run: () => publishAll(peer, messages, callers),
+        acceptedMs,
+        run: () => publishAll(peer, load, callers, acceptedMs),
         async close() {
           await peer.close()
-          await stream.assertStored(messages)
+          await stream.assertStored(load.messages)
           await stream.remove()
         },
       }
@@ -62,8 +92,9 @@ function publisher(name: string, what: string, open: OpenPeer, callers: number, 
 }
 
 /** Of the messages of an ordinary run, so that a run takes some seconds at most. */
-function shareOf(callers: number, sync: Sync): number {
-  if (sync === 'always') return Math.max(callers, 256) / 12_500
+function shareOf(callers: number, kind: StreamKind): number {
+  if (kind === ALWAYS) return Math.max(callers, 256) / 12_500
+  if (kind === R1 || kind === R3) return 0.2
   return callers === 1 ? 0.1 : 1
 }
 
@@ -71,21 +102,23 @@ function consumer(name: string, what: string, open: OpenPeer): Contender {
   return {
     name,
     what,
-    durability: durability('2 min'),
+    durability: ONE.durability,
+    beside: 'nats',
+    groups: ['throughput'],
     messages: (sizes) => sizes.messages,
-    prepare: async (messages) => {
-      const stream = await backlogOf(messages)
+    prepare: async (load) => {
+      const stream = await backlogOf(load)
       const peer = await open(stream)
-      const handled = new Handled(messages)
+      const handled = new Handled(load)
       return {
         async run() {
           await peer.consume(handled.handle)
           await handled.all
-          await peer.settled(messages)
+          await peer.settled(load.messages)
         },
         async close() {
           await peer.close()
-          await stream.assertSettled(messages)
+          await stream.assertSettled(load.messages)
           await stream.removeConsumer()
         },
       }
@@ -93,19 +126,20 @@ function consumer(name: string, what: string, open: OpenPeer): Contender {
   }
 }
 
-const backlogs = new Map<number, Promise<BenchStream>>()
+const backlogs = new Map<string, Promise<BenchStream>>()
 
 /** Published by the bus, so it has the headers of one. Shared by those who consume it: nothing is removed by that. */
-function backlogOf(messages: number): Promise<BenchStream> {
-  const known = backlogs.get(messages) ?? createBacklog(messages)
-  backlogs.set(messages, known)
+function backlogOf(load: Load): Promise<BenchStream> {
+  const name = `${load.messages} ${load.order.note.length}`
+  const known = backlogs.get(name) ?? createBacklog(load)
+  backlogs.set(name, known)
   return known
 }
 
-async function createBacklog(messages: number): Promise<BenchStream> {
-  const stream = await BenchStream.create('2 min')
+async function createBacklog(load: Load): Promise<BenchStream> {
+  const stream = await BenchStream.create(ONE)
   const peer = await bus(stream)
-  await publishAll(peer, messages, IN_FLIGHT)
+  await publishAll(peer, load, IN_FLIGHT)
   await peer.close()
   return stream
 }
@@ -114,56 +148,38 @@ function flow(name: string, what: string, open: OpenPeer): Contender {
   return {
     name,
     what,
-    durability: durability('2 min'),
+    durability: ONE.durability,
+    beside: 'nats',
+    groups: ['throughput', 'growth'],
     messages: ({ messages }) => Math.ceil(messages / 2),
-    prepare: async (messages) => {
-      const handled = new Handled(messages)
-      const { peer, close } = await openFlow(open, messages, handled.handle)
+    prepare: async (load) => {
+      const handled = new Handled(load)
+      const { peer, close } = await openFlow(open, handled.handle)
       return {
         async run() {
-          await publishAll(peer, messages, IN_FLIGHT)
+          await publishAll(peer, load, IN_FLIGHT)
           await handled.all
-          await peer.settled(messages)
+          await peer.settled(load.messages)
         },
-        close,
+        close: () => close(load.messages),
       }
     },
   }
 }
 
-/** Messages of one run are those of one second, when a run is of ordinary size. */
-function latency(name: string, what: string, open: OpenPeer, rate: number): Contender {
-  return {
-    name,
-    what,
-    durability: durability('2 min'),
-    messages: ({ messages }) => Math.ceil((messages * rate) / 50_000),
-    prepare: async (messages) => {
-      const sentAt = new Float64Array(messages)
-      const latenciesMs = new Float64Array(messages)
-      const handled = new Handled(messages, (received) => {
-        const at = numberOf(received)
-        latenciesMs[at] = performance.now() - (sentAt[at] ?? 0)
-      })
-      const { peer, close } = await openFlow(open, messages, handled.handle)
-      return {
-        latenciesMs,
-        async run() {
-          await publishAtRate(peer, rate, sentAt)
-          await handled.all
-        },
-        close,
-      }
-    },
-  }
+function atRate(name: string, what: string, open: OpenPeer, rate: number): Contender {
+  return latency({ name, what, durability: ONE.durability, beside: 'nats' }, rate, async (handle) => {
+    const { peer, close } = await openFlow(open, handle)
+    return { publish: (order) => peer.publish(order), close }
+  })
 }
 
 /** A consumer that is there before the first message. */
-async function openFlow(open: OpenPeer, messages: number, handle: (order: Order) => Promise<void>) {
-  const stream = await BenchStream.create('2 min')
-  const peer = await open(stream)
+async function openFlow(open: OpenPeer, handle: (order: Order) => Promise<void>) {
+  const stream = await BenchStream.create(ONE)
+  const peer: Peer = await open(stream)
   await peer.consume(handle)
-  const close: Prepared['close'] = async () => {
+  const close = async (messages: number): Promise<void> => {
     await peer.settled(messages)
     await peer.close()
     await stream.assertStored(messages)
@@ -171,28 +187,4 @@ async function openFlow(open: OpenPeer, messages: number, handle: (order: Order)
     await stream.remove()
   }
   return { peer, close }
-}
-
-/** Sends what is due, each millisecond or as soon as the event loop turns again; nothing waits for an answer. */
-async function publishAtRate(peer: Peer, rate: number, sentAt: Float64Array): Promise<void> {
-  const stored: Promise<unknown>[] = []
-  const startedAt = performance.now()
-  while (stored.length < sentAt.length) {
-    const due = Math.min(sentAt.length, Math.ceil(((performance.now() - startedAt) / 1000) * rate))
-    while (stored.length < due) {
-      sentAt[stored.length] = performance.now()
-      stored.push(peer.publish(numbered(stored.length)))
-    }
-    await delay(1)
-  }
-  await Promise.all(stored)
-}
-
-/** As large as any other. */
-function numbered(at: number): Order {
-  return { ...order, customer: `C-${String(at).padStart(6, '0')}` }
-}
-
-function numberOf({ customer }: Order): number {
-  return Number(customer.slice(2))
 }

@@ -65,8 +65,11 @@ function matcher(name: string, what: string, build: () => (subject: string) => r
     name,
     what,
     durability: IN_HEAP,
+    beside: 'memory',
+    groups: ['throughput'],
+    isWithoutPayload: true,
     messages: (sizes) => sizes.messages * MATCHES_PER_MESSAGE,
-    prepare: async (matches) => {
+    prepare: async ({ messages: matches }) => {
       const match = build()
       return {
         async run() {

@@ -1,128 +1,186 @@
-/** `npm run bench` runs and reports; what it measures is never a test. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+/** `npm run bench` runs, reports, and refuses; what it measures is never a test. What becomes of a report is in `reports.test.ts`. */
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { groups } from '../../benchmarks/contender.js'
 import { contenders } from '../../benchmarks/contenders/index.js'
-import { goals } from '../../benchmarks/goals.js'
-import { report } from '../../benchmarks/report.js'
-import { percentiles, spread } from '../../benchmarks/rounds.js'
-import { runExample } from '../examples/example-process.js'
+import { readOptions, UsageError } from '../../benchmarks/options.js'
+import { type Ended, runExample } from '../examples/example-process.js'
 
 const SCRIPT = 'benchmarks/main.ts'
-const plan = { rounds: 3, seconds: 1, messages: 10, backlog: 10 }
 
-/** It starts two servers, and may share the machine with every other test. */
-const QUICK_RUN = { timeout: 120_000 }
+/** It may start servers, and shares the machine with every other test. */
+const QUICK_RUN = { timeout: 180_000 }
+
+let folder = ''
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bench-test-'))
+})
+
+afterAll(() => rm(folder, { recursive: true }))
+
+function quick(...args: readonly string[]): Promise<Ended> {
+  return runExample(SCRIPT, ['--quick', ...args]).ended
+}
 
 describe('npm run bench', () => {
-  it('--quick --json measures every contender and every ratio', QUICK_RUN, async () => {
-    const { code, stdout, stderr } = await runExample(SCRIPT, ['--quick', '--json']).ended
+  it('--json has every contender of a backend with figures that can be, and every ratio', QUICK_RUN, async () => {
+    const { code, stdout, stderr } = await quick('--adapter', 'memory', '--json', '-')
     expect(stderr).toBe('')
     expect(code).toBe(0)
     const result = JSON.parse(stdout)
-    expect(result.rows.map((row: { contender: string }) => row.contender)).toEqual(
-      contenders.map((contender) => contender.name),
+    const names = contenders.filter(({ beside }) => beside === 'memory').map(({ name }) => name)
+    expect(new Set(result.rows.map((row: { contender: string }) => row.contender.split('@')[0]))).toEqual(
+      new Set(names),
     )
-    expect(result.ratios).toHaveLength(goals.length)
     for (const { median, min, max } of [...result.rows, ...result.ratios]) {
       for (const figure of [median, min, max]) expect(Number.isFinite(figure) && figure > 0).toBe(true)
       expect(min <= median && median <= max).toBe(true)
     }
-    for (const { contender, latencies } of result.rows) {
-      const isLatency = contender.startsWith('nats-latency')
-      expect(latencies).toHaveLength(isLatency ? 2 : 0)
+    for (const { groups, latencies, cpuUs } of result.rows) {
+      expect(latencies).toHaveLength(groups.includes('rates') || groups.includes('lifecycle') ? 1 : 0)
       for (const { p50, p95, p99 } of latencies) expect(0 < p50 && p50 <= p95 && p95 <= p99).toBe(true)
+      expect(cpuUs[0]).toBeGreaterThanOrEqual(0)
     }
     expect(result.machine).toMatchObject({ cores: expect.any(Number), node: process.version })
   })
 
-  it('--only runs the named contenders, and says what was reached for a person', async () => {
-    const { code, stdout } = await runExample(SCRIPT, ['--quick', '--only', 'bound,memory']).ended
+  it('--group and --adapter together choose what is in both', QUICK_RUN, async () => {
+    const { code, stdout } = await quick('--adapter', 'memory', '--group', 'rates', '--json', '-')
+    expect(code).toBe(0)
+    const names = JSON.parse(stdout).rows.map((row: { contender: string }) => row.contender)
+    expect(names).toEqual(['memory-latency-1000', 'memory-latency-10000', 'memory-latency-100000'])
+  })
+
+  it('--only runs the named contenders, and says what was reached for a person', QUICK_RUN, async () => {
+    const { code, stdout } = await quick('--only', 'bound,memory')
     expect(code).toBe(0)
     expect(stdout).toMatch(/^bound +[\d,]+/m)
     expect(stdout).toMatch(/^memory \/ bound .* >= 0\.60 +(not )?reached/m)
     expect(stdout).not.toContain('backlog')
+    expect(stdout).not.toContain('memory@')
   })
 
-  it('--only takes the beginning of several names with its dash, and says where their messages are kept', async () => {
-    const { code, stdout } = await runExample(SCRIPT, ['--quick', '--only', 'nats-single-,nats-latency-1000-']).ended
+  it(
+    '--only takes the beginning of several names with its dash, and says where messages are kept',
+    QUICK_RUN,
+    async () => {
+      const { code, stdout } = await quick('--only', 'nats-single-,nats-latency-1000-')
+      expect(code).toBe(0)
+      expect(stdout).toMatch(/^nats-single-official +[\d,]+.* file, R1, sync 2 min /m)
+      expect(stdout).toMatch(/^nats-latency-1000 +[\d.]+ .* <= 1\.00 +(not )?reached/m)
+      expect(stdout).not.toContain('nats-latency-10000')
+    },
+  )
+
+  it('--size runs each contender with each payload, and holds goals against 256 bytes only', QUICK_RUN, async () => {
+    const { code, stdout } = await quick('--only', 'bound,memory', '--size', '256,4096', '--json', '-')
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^nats-single-official +[\d,]+.* file, R1, sync 2 min /m)
-    expect(stdout).toMatch(/^nats-latency-1000 +[\d.]+ .* <= 1\.00 +(not )?reached/m)
-    expect(stdout).not.toContain('nats-latency-10000')
+    const { rows, ratios } = JSON.parse(stdout)
+    expect(rows.map((row: { contender: string }) => row.contender)).toEqual([
+      'bound',
+      'bound@4096',
+      'memory',
+      'memory@4096',
+    ])
+    expect(ratios.map(({ payloadBytes, reached }: Record<string, unknown>) => [payloadBytes, typeof reached])).toEqual([
+      [256, 'boolean'],
+      [4096, 'undefined'],
+    ])
   })
 
-  it('leaves no server and no file of theirs behind', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'busbar-bench-'))
-    const { code } = await runExample(SCRIPT, ['--quick', '--only', 'nats-single-'], { TMPDIR: folder }).ended
+  it('--resident says how much memory a process takes that does one run and nothing else', QUICK_RUN, async () => {
+    const { code, stdout } = await quick('--only', 'memory', '--resident', '--json', '-')
+    expect(code).toBe(0)
+    const { rows, idleMb } = JSON.parse(stdout)
+    expect(idleMb).toBeGreaterThan(10)
+    expect(rows[0].residentMb).toBeGreaterThan(10)
+  })
+
+  it('--json and --svg write files, and a later run is compared with the first', QUICK_RUN, async () => {
+    const [json, svg] = [join(folder, 'first.json'), join(folder, 'first.svg')]
+    const first = await quick('--only', 'memory', '--json', json, '--svg', svg)
+    expect(first.code).toBe(0)
+    expect(first.stdout).toMatch(/^memory +[\d,]+/m)
+    expect(await readFile(svg, 'utf8')).toMatch(/^<svg .*>memory<.*<\/svg>\n$/s)
+    const second = await quick('--only', 'memory', '--compare', json)
+    expect(second.code).toBe(0)
+    expect(second.stdout).toMatch(/Compared with the earlier run: \d+ worse, \d+ better, \d+ within the noise/)
+  })
+
+  it('leaves no server and no file of theirs behind', QUICK_RUN, async () => {
+    const own = await mkdtemp(join(tmpdir(), 'bench-own-'))
+    // PostgreSQL does not run as root, and has to get in.
+    await chmod(own, 0o755)
+    const only = ['--quick', '--only', 'nats-single-,dual-publish-64,nats-processes-1']
+    const { code } = await runExample(SCRIPT, only, { TMPDIR: own }).ended
     expect(code).toBe(0)
     // The loader keeps a cache of its own there.
-    expect((await readdir(folder)).filter((name) => name.startsWith('busbar-'))).toEqual([])
-    await rm(folder, { recursive: true })
+    expect((await readdir(own)).filter((name) => name.startsWith('busbar-'))).toEqual([])
+    await rm(own, { recursive: true })
   })
 
-  it.each([
-    ['an unknown contender', ['--only', 'rabbit']],
-    ['a number that is none', ['--rounds', 'many']],
-    ['no rounds', ['--rounds', '0']],
-    ['an unknown option', ['--fast']],
-  ])('refuses %s before it measures anything', async (_, args) => {
-    const { code, stdout, stderr } = await runExample(SCRIPT, args).ended
+  it('refuses what it cannot do, with exit code 2 and nothing on standard output', QUICK_RUN, async () => {
+    const { code, stdout, stderr } = await quick('--only', 'rabbit')
     expect(code).toBe(2)
     expect(stdout).toBe('')
-    expect(stderr).toContain(args[0])
+    expect(stderr).toMatch(/^--only rabbit: choose from bound, memory, /)
   })
 })
 
-describe('the report', () => {
-  const row = (contender: string, rates: readonly number[], p95s: readonly number[] = []) => {
-    const latencies = p95s.map((p95) => ({ p50: p95 / 2, p95, p99: 2 * p95 }))
-    return { contender, what: '', durability: '', messages: 10, rates, cpuUs: rates, latencies }
-  }
-
-  it('takes a ratio within each round, so that a slow round of the machine does not count', () => {
-    const { ratios } = report([row('bound', [100, 10, 100]), row('memory', [70, 7, 70])], plan)
-    expect(ratios).toHaveLength(1)
-    expect(ratios[0]).toMatchObject({
-      contender: 'memory',
-      to: 'bound',
-      median: 0.7,
-      min: 0.7,
-      max: 0.7,
-      reached: true,
-    })
+describe('options', () => {
+  it.each([
+    ['an unknown contender', ['--only', 'rabbit'], 'choose from'],
+    ['an unknown backend', ['--adapter', 'rabbit'], 'choose from memory, nats, dual'],
+    ['an unknown group', ['--group', 'all'], 'choose from throughput'],
+    ['a choice of nothing', ['--adapter', 'memory', '--group', 'replicas'], 'leave one of them out'],
+    ['a number that is none', ['--rounds', 'many'], 'give a whole number'],
+    ['no rounds', ['--rounds', '0'], 'at least 1'],
+    ['a payload that no server takes', ['--size', '256,9000000'], 'at most 1000000'],
+    ['a folder that is not there', ['--svg', 'nowhere/at/all.svg'], 'make it first'],
+    ['an earlier run that is not there', ['--compare', 'nowhere.json'], 'give a file that --json'],
+    ['a smoke run for keeping', ['--quick', '--markdown', 'docs/benchmarks.md'], 'leave --quick out'],
+    ['half a group for keeping', ['--only', 'memory', '--markdown', 'docs/benchmarks.md'], 'choose with --group'],
+    ['an unknown option', ['--fast'], 'See --help'],
+  ])('refuse %s, with the remedy', (_, args, remedy) => {
+    const read = (): unknown => readOptions(args, contenders)
+    expect(read).toThrow(UsageError)
+    expect(read).toThrow(remedy)
   })
 
-  it('says that a goal is not reached when the median is below it', () => {
-    const { ratios } = report([row('bound', [100, 100, 100]), row('memory', [59, 90, 59])], plan)
-    expect(ratios[0]).toMatchObject({ median: 0.59, max: 0.9, reached: false })
+  it('refuse an earlier run that is something else', async () => {
+    const file = join(folder, 'else.json')
+    await writeFile(file, '{"rows":3}')
+    expect(() => readOptions(['--compare', file], contenders)).toThrow('not a report')
   })
 
-  it('compares latencies by their 95th percentiles, and reaches a goal when the median is not above it', () => {
-    const slow = row('nats-latency-10000-official', [1, 1, 1], [20, 30, 20])
-    const fast = report([row('nats-latency-10000', [1, 1, 1], [2, 3, 4]), slow], plan)
-    expect(fast.ratios).toHaveLength(1)
-    expect(fast.ratios[0]).toMatchObject({ median: 0.1, min: 0.1, max: 0.2, reached: true })
-    const late = report([row('nats-latency-10000', [1, 1, 1], [3, 6, 4]), slow], plan)
-    expect(late.ratios[0]).toMatchObject({ median: 0.2, reached: false })
+  it('take every size in a full run and in the group of sizes, and 256 bytes for whoever names contenders', () => {
+    const payloads = (...args: readonly string[]) =>
+      readOptions(args, contenders)
+        ?.entries.filter(({ contender }) => contender.name === 'memory')
+        .map(({ payloadBytes }) => payloadBytes)
+    expect(payloads()).toEqual([256, 1024, 16_384, 1_000_000])
+    expect(payloads('--group', 'sizes')).toEqual([256, 1024, 16_384, 1_000_000])
+    expect(payloads('--group', 'throughput')).toEqual([256])
+    expect(payloads('--only', 'memory')).toEqual([256])
   })
 
-  it('holds a latency against a limit in ms where no other contender is named', () => {
-    const { ratios } = report([row('nats-latency-1000', [1, 1, 1], [0.5, 1.5, 0.9])], plan)
-    expect(ratios).toHaveLength(1)
-    expect(ratios[0]).toMatchObject({ contender: 'nats-latency-1000', median: 0.9, reached: true })
+  it('give a full run all groups, each contender once', () => {
+    const all = readOptions([], contenders)?.entries ?? []
+    expect(new Set(all.map(({ contender }) => contender.name)).size).toBe(contenders.length)
+    for (const group of Object.keys(groups)) {
+      const entries = readOptions(['--group', group], contenders)?.entries ?? []
+      expect([group, entries.length > 1]).toEqual([group, true])
+    }
   })
+})
 
-  it('takes percentiles that are measured values, and none of nothing', () => {
-    const values = Array.from({ length: 200 }, (_, at) => 200 - at)
-    expect(percentiles(values)).toEqual({ p50: 100, p95: 190, p99: 198 })
-    expect(percentiles([7])).toEqual({ p50: 7, p95: 7, p99: 7 })
-    expect(percentiles([])).toBeUndefined()
-  })
-
-  it('takes the middle of an odd number of rounds, and the mean of the two middle ones of an even number', () => {
-    expect(spread([3, 1, 2])).toEqual({ median: 2, min: 1, max: 3 })
-    expect(spread([4, 1, 2, 8])).toEqual({ median: 3, min: 1, max: 8 })
+describe('the contenders', () => {
+  it('have a name each, and a group', () => {
+    const names = contenders.map(({ name }) => name)
+    expect(new Set(names).size).toBe(names.length)
+    for (const { name, groups } of contenders) expect([name, groups.length > 0]).toEqual([name, true])
   })
 })
