@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { PoolClient } from 'pg'
 import type { AdapterHost, AdapterReport, Reading, ReadQuery } from '../../src/adapter.js'
-import { BusError, isBusError } from '../../src/errors.js'
+import { BusError, describeThrown, isBusError } from '../../src/errors.js'
 import type { Ledger } from '../../src/ledger.js'
 import type { Outgoing } from '../../src/message.js'
 import { Burials } from './consume/burial.js'
@@ -26,6 +26,7 @@ import { inspectDual } from './report/report.js'
 import { appendGroup } from './sql/append-group.js'
 import { postpone } from './sql/postpone.js'
 import type { LedgerStream, Streams } from './streams.js'
+import { isAhead } from './verify/ahead.js'
 import { rebuildLost } from './verify/rebuild.js'
 import { type RepairParts, repairStream, verifyStream } from './verify/repair.js'
 import { wakeConsumer } from './verify/wake.js'
@@ -68,7 +69,7 @@ export class Rooms {
     const repairRate = inner.supports.survivesRestart ? options.repairRate : Number.POSITIVE_INFINITY
     this.host = host
     this.#setting = setting
-    this.settlements = new Settlements(database)
+    this.settlements = new Settlements(database, clock)
     this.#fresh = new Fresh(clock)
     const onRelayed = ({ id }: { readonly id: number }): void => this.#fresh.tell(id)
     const onLost = (stream: LedgerStream): Promise<void> => rebuildLost(this.#repairs, stream)
@@ -116,7 +117,18 @@ export class Rooms {
     const { survivesRestart } = options.inner.supports
     if (survivesRestart) for (const name of known) await rebuildLost(this.#repairs, streams.require(name))
     await provision()
+    for (const stream of streams.all) await this.#compareEnd(stream)
     if (!survivesRestart) for (const stream of streams.all) await this.#refill(stream)
+  }
+
+  /** Before anything is published. What cannot be read now is compared by the watch. */
+  async #compareEnd(stream: LedgerStream): Promise<void> {
+    try {
+      await isAhead(this.#repairs, stream)
+    } catch (thrown) {
+      const fields = { stream: stream.definition.name, error: describeThrown(thrown) }
+      this.host.logger.log('debug', '[dual] a stream cannot be compared yet', fields)
+    }
   }
 
   /** Another bus of this process may be at it. */

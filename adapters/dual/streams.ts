@@ -7,7 +7,7 @@ import type { ProvisionReport } from '../../src/adapter.js'
 import { BusError } from '../../src/errors.js'
 import { SubjectIndex } from '../../src/subject-index.js'
 import { assertDisjoint, difference, type ResolvedStream } from '../../src/topology.js'
-import type { Database } from './database/database.js'
+import { BEGIN, type Database } from './database/database.js'
 import { ledgerError } from './database/pg-failure.js'
 
 export interface LedgerStream {
@@ -48,7 +48,7 @@ export class Streams {
       throw ledgerError('provision', thrown)
     })
     try {
-      await client.query('begin')
+      await client.query(BEGIN)
       await client.query(`select pg_advisory_xact_lock(hashtext($1), 0)`, [database.schema])
       const { streams, ...report } = await store(client, database.schema, definitions)
       await client.query('commit')
@@ -82,17 +82,23 @@ async function store(client: PoolClient, schema: string, definitions: readonly R
     for (const { is } of present.values()) assertProvisionable(definition, is)
   }
   const report = { created: [] as string[], updated: [] as string[], unchanged: [] as string[] }
-  const streams: LedgerStream[] = []
-  for (const definition of definitions) {
+  const declared = definitions.map((definition) => {
     const known = present.get(definition.name)
     const isSame = known !== undefined && difference(definition, known.is) === undefined
-    report[known === undefined ? 'created' : isSame ? 'unchanged' : 'updated'].push(definition.name)
-    streams.push({ id: isSame ? known.id : await write(client, schema, definition), definition })
-  }
+    const became = known === undefined ? 'created' : isSame ? 'unchanged' : 'updated'
+    report[became].push(definition.name)
+    return { definition, became, id: known?.id ?? 0 }
+  })
+  const updated = declared.filter(({ became }) => became === 'updated').map(({ id }) => id)
+  // Before any of their rows is changed, as whoever appends does it.
+  if (updated.length > 0) await client.query(`select ${schema}.lock_streams($1)`, [updated])
+  const streams: LedgerStream[] = []
+  for (const { definition, became, id } of declared)
+    streams.push({ id: became === 'unchanged' ? id : await write(client, schema, definition), definition })
   return { ...report, streams }
 }
 
-/** Counts what is kept when limits begin to need it, and applies lower limits to it at once. */
+/** Lower limits apply at once to what is kept. */
 async function write(client: PoolClient, schema: string, definition: ResolvedStream): Promise<number> {
   const { name, retention, discard } = definition
   const [maxAge, maxBytes, maxMessages] = LIMITS.map((limit) => finite(definition[limit]))
@@ -106,16 +112,7 @@ async function write(client: PoolClient, schema: string, definition: ResolvedStr
     values,
   )
   const id = rows[0]?.id ?? 0
-  if (maxMessages !== null || maxBytes !== null) {
-    await client.query(`select pg_advisory_xact_lock(hashtext($1), $2)`, [unquoted(schema), id])
-    await client.query(
-      `update ${schema}.streams s set (messages, bytes) =
-         (select count(*), coalesce(sum(l.bytes), 0) from ${schema}.ledger l where l.stream_id = s.id)
-       where s.id = $1`,
-      [id],
-    )
-    await client.query(`select ${schema}.trim_stream($1)`, [id])
-  }
+  await client.query(`select ${schema}.trim_stream($1)`, [id])
   return id
 }
 
@@ -141,8 +138,4 @@ function nullForInfinity(_name: string, value: unknown): unknown {
 
 function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null
-}
-
-function unquoted(schema: string): string {
-  return schema.slice(1, -1)
 }

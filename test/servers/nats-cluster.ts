@@ -6,6 +6,8 @@ import { freePorts } from './ports.js'
 
 const SIZE = 3
 const POLL_MS = 50
+/** Nobody listens there. */
+const NOWHERE = '127.0.0.1:1'
 /** A node that is paused accepts connections and does not answer. */
 const ANSWER_WITHIN_MS = 1_000
 /** Elections take 4 to 9 s when the leader dies without a word. */
@@ -29,19 +31,25 @@ export interface NatsCluster {
 export interface NatsClusterOptions extends Omit<NatsOptions, 'name' | 'port'> {
   /** Tell clients of the other nodes. Default true; false keeps them on the links that they were given. */
   readonly advertise?: boolean
+  /** The port by which one node (by its place in `nodes`) reaches the route port of another, such as a proxy's. Default: that port itself. */
+  readonly routeVia?: (from: number, to: number, port: number) => Promise<number>
 }
 
 /** Resolves when the cluster is ready. `options` hold for each node. */
 export async function startNatsCluster({
   advertise = true,
+  routeVia,
   ...options
 }: NatsClusterOptions = {}): Promise<NatsCluster> {
   const name = `busbar-${randomUUID()}`
   const routePorts = await freePorts(SIZE)
-  const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`).join(', ')
+  // A node that told of others by their own ports would lead routes past what stands between them.
+  const told = routeVia === undefined ? '' : `advertise: "${NOWHERE}",`
   const started = await Promise.allSettled(
-    routePorts.map((port, index) => {
-      const cluster = `cluster { name: ${name}, listen: 127.0.0.1:${port}, no_advertise: ${!advertise}, routes: [${routes}] }`
+    routePorts.map(async (port, index) => {
+      const routes = await routesOf(index, routePorts, routeVia)
+      const place = `listen: 127.0.0.1:${port}, ${told} routes: [${routes}]`
+      const cluster = `cluster { name: ${name}, no_advertise: ${!advertise}, ${place} }`
       return startNats({ ...options, name: `node-${index + 1}`, config: `${options.config ?? ''}\n${cluster}` })
     }),
   )
@@ -55,6 +63,14 @@ export async function startNatsCluster({
     throw error
   }
   return cluster
+}
+
+/** A node is among its own routes: the first election waits for as many nodes as there are. */
+async function routesOf(from: number, ports: readonly number[], via: NatsClusterOptions['routeVia']): Promise<string> {
+  const routes = await Promise.all(
+    ports.map((port, to) => (via === undefined || to === from ? port : via(from, to, port))),
+  )
+  return routes.map((port) => `nats://127.0.0.1:${port}`).join(', ')
 }
 
 class ThrowAwayCluster implements NatsCluster {

@@ -203,7 +203,8 @@ export const deadLetter: GroupDefinition = {
       const letter = nth(await s.letters(bus), 0)
       assert.deepEqual([letter.reason, letter.attempts, letter.data], ['invalid', 1, undefined])
       assert.equal(Buffer.from(letter.payload).toString(), '{ not json')
-      assert.equal(got.messages.at(-1)?.data, 'good')
+      // Without a key nothing is promised about who comes first.
+      assert.equal(got.messages.find(({ id }) => id !== letter.id)?.data, 'good')
     }),
 
     scenario('a payload that would reach prototypes becomes a dead letter', async (s) => {

@@ -6,7 +6,7 @@ import type { PoolClient } from 'pg'
 import { BusError } from '../../../src/errors.js'
 import { overlap } from '../../../src/subject.js'
 import { difference, type ResolvedConsumer, type ResolvedStart } from '../../../src/topology.js'
-import type { Database, Statement } from '../database/database.js'
+import { BEGIN, type Database, type Statement } from '../database/database.js'
 import { ledgerError } from '../database/pg-failure.js'
 import type { LedgerRow } from '../ledger-row.js'
 import * as sql from '../sql/consumers.js'
@@ -39,8 +39,7 @@ export async function ensureConsumer(
     throw ledgerError(what, thrown)
   })
   try {
-    // What was committed while it waited for the lock must be seen, whatever the default is.
-    await client.query('begin isolation level read committed')
+    await client.query(BEGIN)
     await ask(client, sql.lockStream(database.schema, stream.id))
     const standing =
       (await find(client, database.schema, wanted)) ?? (await create(client, database.schema, stream, wanted))
@@ -108,7 +107,7 @@ async function beginning(
   pattern: string,
 ): Promise<Beginning> {
   if (from === 'all') return { floor: 0, owed: [], innerFrom: 'all' }
-  const [end] = await ask<{ position: string; time_ms: string }>(client, sql.endOfStream(schema, id))
+  const [end] = await ask<sql.EndOfStream>(client, sql.endOfStream(schema, id))
   const [last, now] = [Number(end?.position ?? 0), Number(end?.time_ms ?? 0)]
   if (from === 'new') return { floor: last, owed: [], innerFrom: since(now) }
   if (from === 'last-per-subject') {

@@ -25,6 +25,7 @@ export interface FeedParts {
   readonly host: AdapterHost
   readonly standing: Standing
   readonly consumer: string
+  readonly ackWaitMs: number
   readonly onStopped?: (feed: LedgerFeed) => void
 }
 
@@ -124,10 +125,13 @@ export class LedgerFeed implements Sink, Feed {
   }
 
   #arrival(delivery: Delivery, stamp: Stamp): Arrived {
-    const { id, highest } = this.#parts.standing
+    const { standing, host, ackWaitMs } = this.#parts
+    const { id, highest } = standing
+    const receiver = { consumer: id, ackWaitMs }
     const isLate = delivery.message.time - stamp.timeMs > LATE_MS
     const isInDoubt = stamp.isAgain || isLate || delivery.attempt > 1 || stamp.position <= highest
-    return { delivery: new LedgerDelivery(fromInner(delivery.message, stamp), id, delivery), isInDoubt }
+    const message = fromInner(delivery.message, stamp)
+    return { delivery: new LedgerDelivery(message, delivery, receiver, host.clock.monotonic()), isInDoubt }
   }
 
   async #ask(): Promise<void> {

@@ -1,11 +1,20 @@
 /**
  * Settlements on their way to the ledger: what comes while one statement is under way goes together in the next. They are recorded first
- * and told to the inner backend afterwards, so that a message that it brings again can be recognised.
+ * and told to the inner backend afterwards, so that a message that it brings again can be recognised. One that could not be recorded is
+ * repeated for as long as its message is this process's: a short outage of PostgreSQL costs no redelivery.
+ *
+ *   waiting ---> sent ---> recorded
+ *      ^           +-----> failed, for now ---> its ack wait is over, or we close ---> rejected
+ *      +--- a pause ------------+
  */
+import type { Clock } from '../../../src/clock.js'
+import type { BusError } from '../../../src/errors.js'
 import type { Database } from '../database/database.js'
 import { ledgerError } from '../database/pg-failure.js'
 import { settle } from '../sql/settle.js'
 import type { LedgerDelivery } from './ledger-delivery.js'
+
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [20, 500]
 
 interface Waiting {
   readonly deliveries: readonly LedgerDelivery[]
@@ -15,15 +24,19 @@ interface Waiting {
 
 export class Settlements {
   readonly #database: Database
+  readonly #clock: Clock
   #waiting: Waiting[] = []
   #isWorking = false
+  #isClosed = false
   #onIdle: () => void = () => {}
+  #resume: () => void = () => {}
 
-  constructor(database: Database) {
+  constructor(database: Database, clock: Clock) {
     this.#database = database
+    this.#clock = clock
   }
 
-  /** Resolves when it is committed. Rejects when it is not, or nobody knows: the message comes again then. */
+  /** Resolves when it is committed. Rejects when it is not within the ack wait, or nobody knows: the message comes again then. */
   record(deliveries: readonly LedgerDelivery[]): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ deliveries, resolve, reject })
@@ -31,8 +44,10 @@ export class Settlements {
     })
   }
 
-  /** Resolves when nothing is on its way. */
+  /** Repeats nothing more. Resolves when nothing is on its way. */
   close(): Promise<void> {
+    this.#isClosed = true
+    this.#resume()
     return new Promise((resolve) => {
       this.#onIdle = resolve
       if (!this.#isWorking) resolve()
@@ -42,25 +57,51 @@ export class Settlements {
   async #work(): Promise<void> {
     this.#isWorking = true
     await Promise.resolve()
+    let pauseMs = FIRST_PAUSE_MS
     while (this.#waiting.length > 0) {
       const batch = this.#waiting
       this.#waiting = []
-      await this.#write(batch)
+      const failure = await this.#write(batch)
+      if (failure === undefined) pauseMs = FIRST_PAUSE_MS
+      else {
+        if (failure.retryable) await this.#pause(pauseMs)
+        pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
+        this.#waiting.unshift(...this.#repeatable(batch, failure))
+      }
     }
     this.#isWorking = false
     this.#onIdle()
   }
 
-  async #write(batch: readonly Waiting[]): Promise<void> {
+  /** @returns why it is not known to be recorded */
+  async #write(batch: readonly Waiting[]): Promise<BusError | undefined> {
     const deliveries = batch.flatMap((waiting) => waiting.deliveries)
     const consumers = deliveries.map((delivery) => delivery.consumer)
     const positions = deliveries.map((delivery) => delivery.message.sequence)
     try {
       await this.#database.query('work', settle(this.#database.schema, consumers, positions))
       for (const { resolve } of batch) resolve()
+      return undefined
     } catch (thrown) {
-      const error = ledgerError('settle', thrown)
-      for (const { reject } of batch) reject(error)
+      return ledgerError('settle', thrown)
     }
+  }
+
+  /** The others are told: somebody else may have their messages by now. */
+  #repeatable(batch: readonly Waiting[], failure: BusError): Waiting[] {
+    const now = this.#clock.monotonic()
+    return batch.filter(({ deliveries, reject }) => {
+      const isOurs = failure.retryable && !this.#isClosed && deliveries.every(({ settleBy }) => now < settleBy)
+      if (!isOurs) reject(failure)
+      return isOurs
+    })
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#isClosed) return
+    await new Promise<void>((resolve) => {
+      this.#resume = resolve
+      this.#clock.timer(ms, resolve)
+    })
   }
 }

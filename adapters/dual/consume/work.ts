@@ -17,10 +17,11 @@ import { isRefusal, ledgerError } from '../database/pg-failure.js'
 import { wasCommitted } from '../database/was-committed.js'
 import { type Answer, understand } from '../publish/answer.js'
 import { type Draft, toDrafts } from '../publish/drafts.js'
-import { NOBODY } from '../relay/relay.js'
+import { NOBODY } from '../relay/outbox.js'
 import { append } from '../sql/append.js'
 import { type Claimed, claim, disclaim } from '../sql/claim.js'
 import { settle } from '../sql/settle.js'
+import { settleAndAppend } from '../sql/settle-and-append.js'
 import { type TransactionId, transactionId } from '../sql/transaction-status.js'
 import { type LedgerDelivery, ledgerDeliveries } from './ledger-delivery.js'
 
@@ -76,8 +77,7 @@ export class LedgerWork implements Work {
     this.#isOver = true
     try {
       await this.#disclaim(client, failed)
-      await this.#settle(client, deliveries)
-      await this.#append(client)
+      await this.#settleAndAppend(client, deliveries)
       if (theirs === undefined) await this.#end(client)
     } catch (thrown) {
       if (theirs === undefined) client.release(true)
@@ -130,11 +130,23 @@ export class LedgerWork implements Work {
     if (deliveries.length > 0) await run(client, disclaim(this.#parts.database.schema, deliveries))
   }
 
-  async #settle(client: PoolClient, deliveries: readonly LedgerDelivery[]): Promise<void> {
-    if (deliveries.length === 0) return
+  /** Last, because streams stay locked from here to the end of the transaction; in one statement, so that they are locked in one order. */
+  async #settleAndAppend(client: PoolClient, deliveries: readonly LedgerDelivery[]): Promise<void> {
+    const { schema } = this.#parts.database
     const consumers = deliveries.map((delivery) => delivery.consumer)
     const positions = deliveries.map((delivery) => delivery.message.sequence)
-    await run(client, settle(this.#parts.database.schema, consumers, positions))
+    if (this.#drafts.length === 0) {
+      if (deliveries.length > 0) await run(client, settle(schema, consumers, positions))
+      return
+    }
+    const drafts = toDrafts(this.#drafts)
+    const statement =
+      deliveries.length === 0
+        ? append(schema, NOBODY, drafts, false, null)
+        : settleAndAppend(schema, { consumers, positions }, NOBODY, drafts)
+    const [row] = await run<{ answer: Answer }>(client, statement)
+    const { outcomes } = understand(this.#drafts, row?.answer ?? { runs: [], odd: [] })
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.error
   }
 
   /** When the answer is lost, the server knows what became of it. A transaction that was lost before refuses to tell its number. */
@@ -149,15 +161,6 @@ export class LedgerWork implements Work {
       if (xid !== undefined && !(await wasCommitted(database, clock, xid))) throw thrown
       client.release(true)
     }
-  }
-
-  /** Last, because the streams stay locked from here to the end of the transaction. */
-  async #append(client: PoolClient): Promise<void> {
-    if (this.#drafts.length === 0) return
-    const statement = append(this.#parts.database.schema, NOBODY, toDrafts(this.#drafts), false, null)
-    const [row] = await run<{ answer: Answer }>(client, statement)
-    const { outcomes } = understand(this.#drafts, row?.answer ?? { runs: [], odd: [] })
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.error
   }
 }
 

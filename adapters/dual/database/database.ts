@@ -16,10 +16,17 @@ export interface Statement {
   readonly values?: readonly unknown[]
 }
 
+/** What was committed while a lock was waited for must be seen, whatever isolation the database has by default. */
+export const BEGIN = 'begin isolation level read committed'
+
 /** How much longer than the server a client waits for a statement, in ms: its own "no" is worth more than our silence. */
 const PATIENCE_MS = 2000
 const KEEP_IDLE_MS = 30_000
 const SIZES = { publish: 2, work: 6 } as const
+/** Compiling the figures of inspect() takes longer than running them. */
+const SETTINGS = '-c jit=off'
+/** The application's own transactions are isolated as its database says. */
+const OWN_SETTINGS = `${SETTINGS} -c default_transaction_isolation=read\\ committed`
 
 export class Database {
   readonly #options: ResolvedDual
@@ -31,9 +38,9 @@ export class Database {
   constructor(options: ResolvedDual) {
     this.#options = options
     this.#pools = {
-      publish: this.#pool(SIZES.publish),
-      work: this.#pool(SIZES.work),
-      handlers: this.#pool(options.transactions),
+      publish: this.#pool(SIZES.publish, OWN_SETTINGS),
+      work: this.#pool(SIZES.work, OWN_SETTINGS),
+      handlers: this.#pool(options.transactions, SETTINGS),
     }
   }
 
@@ -95,14 +102,13 @@ export class Database {
     await Promise.allSettled(Object.values(this.#pools).map((pool) => pool.end()))
   }
 
-  #pool(max: number): pg.Pool {
+  #pool(max: number, settings: string): pg.Pool {
     const { connection, pooler, statementTimeoutMs, connectTimeoutMs } = this.#options
     const server = {
       statement_timeout: statementTimeoutMs,
       lock_timeout: statementTimeoutMs,
       idle_in_transaction_session_timeout: 10 * statementTimeoutMs,
-      // Compiling the figures of inspect() takes longer than running them.
-      options: '-c jit=off',
+      options: settings,
     }
     const pool = new pg.Pool({
       application_name: 'busbar',

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import type { PoolClient } from 'pg'
 import { BusError } from '../../../src/errors.js'
 import { MIGRATIONS, type Migration } from '../migrations/index.js'
-import type { Database } from './database.js'
+import { BEGIN, type Database } from './database.js'
 import { ledgerError } from './pg-failure.js'
 
 /** First half of the advisory lock that migrations of all schemas of a database take. */
@@ -28,7 +28,7 @@ export async function migrate(database: Database, mayApply: boolean): Promise<Mi
     throw ledgerError('connect', thrown)
   })
   try {
-    await client.query('begin')
+    await client.query(BEGIN)
     const report = await bringUpToDate(client, database.schema, mayApply)
     await client.query('commit')
     client.release()

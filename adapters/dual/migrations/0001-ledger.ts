@@ -13,12 +13,29 @@ create table streams (
   max_age_ms    bigint,
   -- Positions up to here were given, though their rows may be gone.
   high          bigint not null default 0,
-  -- What is kept, counted only while max_messages or max_bytes is set.
+  -- When the last one was given: times grow with positions, also when the clock is put back.
+  last_time     timestamptz(3) not null default '-infinity',
+  -- When the server that gave it had started. Another one may be a standby that took over, or a restored copy: it may lack the newest rows.
+  server_start  timestamptz not null default pg_postmaster_start_time(),
+  -- What is kept.
   messages      bigint not null default 0,
-  bytes         bigint not null default 0,
-  -- What the inner backend's stream was when it was last seen: which one, and how far it had come.
-  inner_generation text,
-  inner_high    bigint not null default 0
+  bytes         bigint not null default 0
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+-- Stretches of positions that nobody is given any more: another server may have given them, whose rows this one never had (PG-D4). What the
+-- inner backend has of them is not in the ledger.
+create table skipped (
+  stream_id  int not null references streams on delete cascade,
+  first      bigint not null,
+  last       bigint not null,
+  primary key (stream_id, first)
+);
+
+-- What the inner backend's stream was when it was last seen: which one, and how far it had come. Not in streams, whose rows appends lock.
+create table inner_marks (
+  stream_id   int primary key references streams on delete cascade,
+  generation  text,
+  high        bigint not null
 );
 
 -- Append only. The rows of a stream become visible in the order of their positions, because append() holds the stream's lock until it commits
@@ -102,6 +119,28 @@ create table outbox (
   round      text not null default '',
   primary key (stream_id, first)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+-- Who relays what has piled up of a stream: one process at a time, whoever stored it, in long strides. Taken and kept by the clock of this server.
+create table leads (
+  stream_id  int primary key references streams on delete cascade,
+  owner      uuid not null,
+  until      timestamptz not null
+);
+
+-- Messages that the inner backend refuses for what they are, such as their size, and those of their keys that come after them. The first of
+-- each key is tried again from time to time; the others wait for it, and nobody else does.
+create table parked (
+  stream_id  int not null references streams on delete cascade,
+  position   bigint not null,
+  key        text,
+  round      text not null,
+  tries      int not null default 0,
+  -- Never, for those that wait for one of their key.
+  retry_at   timestamptz not null,
+  primary key (stream_id, position)
+);
+create index parked_due on parked (stream_id, retry_at);
+create index parked_keys on parked (stream_id, key, position) where key is not null;
 
 -- Durable consumers, and where each stands: everything up to its floor is settled unless it is owed; above the floor only what is in settled.
 create table consumers (

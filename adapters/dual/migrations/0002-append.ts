@@ -31,11 +31,12 @@ returns table (ord int, status text, place bigint) language sql stable set searc
   from repeated r where r.first < r.ord and not exists (select from before b where b.ord = r.ord)
 $$;
 
--- Takes a message out of the ledger; its id stays taken.
+-- Takes messages out of the ledger, and tells how many; their ids stay taken. The stream's row is locked before any of them, as everywhere.
 create function forget(p_stream int, p_positions bigint[]) returns bigint language plpgsql set search_path = %schema%, pg_temp as $$
 declare
   gone bigint;
 begin
+  perform from streams where id = p_stream for no key update;
   with taken as (
     delete from ledger where stream_id = p_stream and position = any (p_positions)
     returning position, id, dedup_id, deduped, hash, time, bytes
@@ -44,11 +45,8 @@ begin
     select p_stream, coalesce(dedup_id, id), hash, position, time from taken where deduped
     on conflict do nothing
   )
-  update streams s
-  set high = greatest(high, t.last),
-      messages = s.messages - case when coalesce(s.max_messages, s.max_bytes) is null then 0 else t.messages end,
-      bytes = s.bytes - case when coalesce(s.max_messages, s.max_bytes) is null then 0 else t.bytes end
-  from (select count(*) as messages, coalesce(sum(bytes), 0) as bytes, max(position) as last from taken) t
+  update streams s set messages = s.messages - t.messages, bytes = s.bytes - t.bytes
+  from (select count(*) as messages, coalesce(sum(bytes), 0) as bytes from taken) t
   where s.id = p_stream and t.messages > 0
   returning t.messages into gone;
   return coalesce(gone, 0);
@@ -61,7 +59,7 @@ declare
   oldest bigint[];
   look int := 1;
 begin
-  select * into s from streams where id = p_stream for update;
+  select * into s from streams where id = p_stream for no key update;
   -- Times follow positions: as a rule the oldest row tells that none is over age.
   while s.max_age_ms is not null loop
     select array_agg(first.position) into oldest
@@ -105,24 +103,55 @@ begin
 end $$;
 
 -- Nobody else appends to these streams until the commit. A statement of its own: the next one sees what was committed while this one waited.
+-- Locks are taken in one order everywhere, so that nobody waits in a circle: rows of inbox, rows of settled, the streams' advisory locks by
+-- id, rows of streams by id. Who locks one stream only finds its row locked by its first change.
 create function lock_streams(p_streams int[]) returns void language plpgsql set search_path = %schema%, pg_temp as $$
 begin
   -- The rule of acceptance, whatever the server's default says (PG-D1, PG-D2).
   if current_setting('synchronous_commit') in ('off', 'local') then perform set_config('synchronous_commit', 'on', true); end if;
-  -- In the order of ids, so that two batches cannot wait for each other.
   perform pg_advisory_xact_lock(hashtext(current_schema()), stream_id)
   from (select distinct stream_id from unnest(p_streams) u(stream_id) order by stream_id) locked;
+  if cardinality(p_streams) > 1 then perform from streams where id = any (p_streams) order by id for no key update; end if;
 end $$;
 
--- Whether ranges of other processes wait to be relayed. Looks no further than this, however much is parked (PG-O5): behind so much, a message
--- waits in any case.
-create function is_behind(p_stream int, p_owner uuid) returns boolean language sql stable set search_path = %schema%, pg_temp as $$
-  select count(*) = 100 or coalesce(bool_or(o.owner <> p_owner), false)
-  from (select owner from outbox o where o.stream_id = p_stream order by o.first limit 100) o
+-- Gives no position up to this one to anybody any more. For who holds the stream's lock.
+create function skip_to(p_stream int, p_last bigint) returns void language plpgsql set search_path = %schema%, pg_temp as $$
+begin
+  insert into skipped (stream_id, first, last) select id, high + 1, p_last from streams where id = p_stream and high < p_last;
+  update streams set high = greatest(high, p_last), server_start = pg_postmaster_start_time() where id = p_stream;
+end $$;
+
+-- As skip_to(), when somebody was seen to have that position. Answers with where the ledger stood, or null when it knows that position.
+create function skip_seen(p_stream int, p_seen bigint) returns bigint language plpgsql set search_path = %schema%, pg_temp as $$
+declare
+  before bigint;
+begin
+  perform lock_streams(array[p_stream]);
+  select high into before from streams where id = p_stream and high < p_seen;
+  if found then perform skip_to(p_stream, p_seen); end if;
+  return before;
+end $$;
+
+-- As skip_to(), for streams whose last position was given by another server than this one, or before it was restarted: to a position that
+-- grows with time, faster than any stream does. So whatever was given before, by whichever copy of this ledger, is lower (PG-D4). After an
+-- ordinary restart that is a gap, and nothing more.
+create function skip_unknown(p_streams int[]) returns void language plpgsql set search_path = %schema%, pg_temp as $$
+begin
+  perform skip_to(s.id, 100000 * floor(extract(epoch from clock_timestamp() - timestamptz '2025-01-01 00:00:00Z'))::bigint) from streams s
+  where s.id = any (p_streams) and s.server_start <> pg_postmaster_start_time();
+end $$;
+
+-- Whether messages of these keys must wait: for older ones of theirs that other processes have still to relay, or for any that are parked. Looks
+-- no further than this, however much is waiting (PG-O5): behind so much, a message waits in any case.
+create function is_behind(p_stream int, p_owner uuid, p_keys text[]) returns boolean language sql stable set search_path = %schema%, pg_temp as $$
+  select count(*) = 100 or exists (select from parked p where p.stream_id = p_stream) or coalesce(bool_or(
+    o.owner <> p_owner and (o.last - o.first >= 1000 or exists (
+      select from ledger l where l.stream_id = p_stream and l.position between o.first and o.last and l.key = any (p_keys)))), false)
+  from (select owner, first, last from outbox o where o.stream_id = p_stream order by o.first limit 100) o
 $$;
 
 -- Appends drafts in their order, each to its stream. Answers with JSON:
---   runs  [stream_id, first position, last position, time in ms, rows of other processes wait to be relayed]
+--   runs  [stream_id, first position, last position, time in ms, whether older rows of its keys wait to be relayed by others]
 --   odd   [ord, what became of it instead, place]: duplicate, conflict: the position of the first; repeated: the ord of the first; full
 -- Who is not odd got the positions of its stream's run, one after the other.
 create function append(p_owner uuid, p_drafts draft[], p_all boolean) returns json language plpgsql set search_path = %schema%, pg_temp as $$
@@ -134,7 +163,8 @@ declare
   refused int[];
   runs json;
 begin
-  perform lock_streams(array(select stream_id from unnest(drafts)));
+  perform lock_streams(array(select distinct stream_id from unnest(drafts)));
+  perform skip_unknown(array(select distinct stream_id from unnest(drafts)));
   if exists (select from unnest(drafts) where deduped and (p_all or not fresh)) then
     select array_agg(json_build_array(k.ord, k.status, k.place)), array_agg(k.ord) into known_ones, refused from known(drafts, p_all) k;
     if known_ones is not null then
@@ -150,28 +180,25 @@ begin
     drafts := array(select d from unnest(drafts) d where d.ord <> all (refused) order by d.ord);
   end loop;
 
-  with base as (
-    select s.id, s.retention, greatest(s.high, coalesce((select max(l.position) from ledger l where l.stream_id = s.id), 0)) as position
-    from streams s where s.id in (select stream_id from unnest(drafts))
-  ), placed as (
-    select d.*, b.retention, b.position + row_number() over (partition by d.stream_id order by d.ord) as position
-    from unnest(drafts) d join base b on b.id = d.stream_id
+  with given as (
+    update streams s
+    set high = s.high + d.messages, messages = s.messages + d.messages, bytes = s.bytes + d.bytes,
+      last_time = greatest(s.last_time, clock_timestamp())
+    from (select stream_id, count(*) as messages, sum(bytes) as bytes from unnest(drafts) group by stream_id) d
+    where s.id = d.stream_id returning s.id, s.high - d.messages as position, s.last_time as time
   ), stored as (
     insert into ledger (stream_id, position, time, id, dedup_id, deduped, subject, key, headers, payload, hash, bytes)
-    select stream_id, position, clock_timestamp(), id, dedup_id, deduped, subject, key, headers, payload, decode(hash, 'hex'), bytes
-    from placed order by stream_id, position
-    returning stream_id, position, bytes, time
+    select d.stream_id, g.position + row_number() over (partition by d.stream_id order by d.ord), g.time, d.id, d.dedup_id, d.deduped,
+      d.subject, d.key, d.headers, d.payload, decode(d.hash, 'hex'), d.bytes
+    from unnest(drafts) d join given g on g.id = d.stream_id order by 1, 2
+    returning stream_id, position, time
   ), run as (
-    select stream_id, min(position) as first, max(position) as last, count(*) as messages, sum(bytes) as bytes, min(time) as time
-    from stored group by stream_id
+    select stream_id, min(position) as first, max(position) as last, min(time) as time from stored group by stream_id
   ), noted as (
     insert into outbox (stream_id, first, last, owner) select stream_id, first, last, p_owner from run
-  ), counted as (
-    update streams s set messages = s.messages + r.messages, bytes = s.bytes + r.bytes
-    from run r where s.id = r.stream_id and coalesce(s.max_messages, s.max_bytes) is not null
   )
   select json_agg(json_build_array(r.stream_id, r.first, r.last, (extract(epoch from r.time) * 1000)::bigint,
-    is_behind(r.stream_id, p_owner)))
+    is_behind(r.stream_id, p_owner, array(select distinct d.key from unnest(drafts) d where d.stream_id = r.stream_id))))
   into runs from run r;
 
   for limited in select distinct s.id from streams s join unnest(drafts) d on d.stream_id = s.id
@@ -205,82 +232,5 @@ language plpgsql set search_path = %schema%, pg_temp as $$
 begin
   if p_lock_ms is not null then perform set_config('lock_timeout', p_lock_ms::text, true); end if;
   return append(p_owner, drafts_of(p_rows, p_payloads), p_all);
-end $$;
-
--- Takes messages that readers shall see only after a while. Answers as append() does; positions are given when the time has come.
-create function postpone_batch(p_rows text, p_payloads bytea, p_delays int[], p_lock_ms int) returns json
-language plpgsql set search_path = %schema%, pg_temp as $$
-declare
-  drafts draft[] := drafts_of(p_rows, p_payloads);
-  odd json;
-  skipped int[];
-begin
-  perform set_config('lock_timeout', p_lock_ms::text, true);
-  perform lock_streams(array(select stream_id from unnest(drafts)));
-  select coalesce(json_agg(json_build_array(k.ord, k.status, k.place)), '[]'), coalesce(array_agg(k.ord), '{}')
-  into odd, skipped from known(drafts, true) k;
-  insert into delayed (stream_id, due_at, id, dedup_id, deduped, subject, key, headers, payload, hash, bytes)
-  select stream_id, clock_timestamp() + p_delays[ord + 1] * interval '1 millisecond', id, dedup_id, deduped, subject, key, headers, payload,
-    decode(hash, 'hex'), bytes
-  from unnest(drafts) d where d.ord <> all (skipped) order by d.ord;
-  return json_build_object('runs', '[]'::json, 'odd', odd);
-end $$;
-
--- Appends delayed messages of one stream whose time has come, in the order of their times, and tells how many. What a full stream refuses
--- waits for another second; what the ledger has meanwhile is dropped.
-create function promote_of(p_stream int, p_owner uuid) returns int language plpgsql set search_path = %schema%, pg_temp as $$
-declare
-  -- A constant, so that the index is searched by it.
-  now_at timestamptz := clock_timestamp();
-  due delayed[];
-  drafts draft[];
-  answer json;
-begin
-  with taken as (
-    delete from delayed where number in (
-      select number from delayed where stream_id = p_stream and due_at <= now_at order by due_at, number limit 1000
-    ) returning *
-  ) select array_agg(t order by t.due_at, t.number) into due from taken t;
-  if due is null then return 0; end if;
-  drafts := array(
-    select row(d.at - 1, d.stream_id, d.id, d.dedup_id, d.deduped, true, d.subject, d.key, d.headers, encode(d.hash, 'hex'), 0, 0, d.bytes,
-      d.payload)::draft
-    from unnest(due) with ordinality d(number, stream_id, due_at, id, dedup_id, deduped, subject, key, headers, payload, hash, bytes, at)
-  );
-  answer := append(p_owner, drafts, true);
-  insert into delayed (stream_id, due_at, id, dedup_id, deduped, subject, key, headers, payload, hash, bytes)
-  select d.stream_id, clock_timestamp() + interval '1 second', d.id, d.dedup_id, d.deduped, d.subject, d.key, d.headers, d.payload,
-    decode(d.hash, 'hex'), d.bytes
-  from json_array_elements(answer -> 'odd') o join unnest(drafts) d on d.ord = (o ->> 0)::int
-  where o ->> 1 = 'full';
-  return array_length(due, 1);
-end $$;
-
--- Appends delayed messages whose time has come. Answers with how many were moved, and with the ms until the next one is due, or null.
-create function promote(p_owner uuid) returns json language plpgsql set search_path = %schema%, pg_temp as $$
-declare
-  now_at timestamptz := clock_timestamp();
-  stream int;
-  moved int := 0;
-begin
-  -- One process at a time: another would wait for the same rows, to find them gone.
-  if not pg_try_advisory_xact_lock(hashtext(current_schema()), -1) then return json_build_object('moved', 0, 'next', 100); end if;
-  perform set_config('lock_timeout', '200', true);
-  for stream in
-    select s.id from streams s where exists (select from delayed d where d.stream_id = s.id and d.due_at <= now_at) order by s.id
-  loop
-    begin
-      moved := moved + promote_of(stream, p_owner);
-    exception when lock_not_available then
-      null; -- An open transaction holds the stream: the others do not wait for it (PG-L1).
-    end;
-  end loop;
-  return json_build_object('moved', moved, 'next', (
-    select greatest(0, extract(epoch from n.due_at - clock_timestamp()) * 1000)::bigint
-    from (
-      select min(d.due_at) as due_at
-      from streams s cross join lateral (select due_at from delayed where stream_id = s.id order by due_at limit 1) d
-    ) n where n.due_at is not null
-  ));
 end $$;
 `

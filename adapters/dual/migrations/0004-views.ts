@@ -26,6 +26,20 @@ begin
   return low;
 end $$;
 
+-- What is over age in a stream and still there: where the rest begins, and how much lies before it. Looks at 10,000 rows at most, which is
+-- as far as cleaning lags behind.
+create function over_age(p_stream int) returns table (first bigint, messages bigint, bytes bigint) language plpgsql stable
+set search_path = %schema%, pg_temp as $$
+declare
+  age bigint := (select s.max_age_ms from streams s where s.id = p_stream);
+begin
+  first := case when age is null then 0
+    else position_at(p_stream, statement_timestamp() - age * interval '1 millisecond' + interval '1 microsecond') end;
+  select count(*), coalesce(sum(old.bytes), 0) into messages, bytes
+  from (select l.bytes from ledger l where l.stream_id = p_stream and l.position < over_age.first order by l.position limit 10000) old;
+  return next;
+end $$;
+
 -- Bytes as text, or null when they are none that a column of text can hold (PG-B2).
 create function text_of(p_bytes bytea) returns text language plpgsql immutable strict as $$
 begin

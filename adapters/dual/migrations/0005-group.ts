@@ -35,8 +35,8 @@ create function append_batch(
 declare
   s streams;
   base bigint;
-  now timestamptz(3);
   behind boolean;
+  n int := cardinality(p_ids);
 begin
   perform set_config('lock_timeout', p_lock_ms::text, true);
   perform lock_streams(array[p_stream]);
@@ -49,14 +49,18 @@ begin
       from rows_of(p_ids, p_dedup_ids, p_subjects, p_keys, p_headers, p_hashes, p_lengths, p_bytes, p_payloads) r order by r.ord
     ), false);
   end if;
-  base := greatest(s.high, (select max(l.position) from ledger l where l.stream_id = p_stream));
-  now := clock_timestamp();
+  if s.server_start <> pg_postmaster_start_time() then perform skip_unknown(array[p_stream]); end if;
+  update streams
+  set high = high + n, messages = messages + n, bytes = bytes + (select sum(b) from unnest(p_bytes) b),
+    last_time = greatest(last_time, clock_timestamp())
+  where id = p_stream returning * into s;
+  base := s.high - n;
   insert into ledger (stream_id, position, time, id, dedup_id, deduped, subject, key, headers, payload, hash, bytes)
-  select p_stream, base + r.ord, now, r.id, r.dedup_id, p_deduped, r.subject, r.key, r.headers, r.payload, r.hash, r.bytes
+  select p_stream, base + r.ord, s.last_time, r.id, r.dedup_id, p_deduped, r.subject, r.key, r.headers, r.payload, r.hash, r.bytes
   from rows_of(p_ids, p_dedup_ids, p_subjects, p_keys, p_headers, p_hashes, p_lengths, p_bytes, p_payloads) r;
-  behind := is_behind(p_stream, p_owner);
-  insert into outbox (stream_id, first, last, owner) values (p_stream, base + 1, base + cardinality(p_ids), p_owner);
+  behind := is_behind(p_stream, p_owner, p_keys);
+  insert into outbox (stream_id, first, last, owner) values (p_stream, base + 1, s.high, p_owner);
   return json_build_object('odd', '[]'::json, 'runs', json_build_array(
-    json_build_array(p_stream, base + 1, base + cardinality(p_ids), (extract(epoch from now) * 1000)::bigint, behind)));
+    json_build_array(p_stream, base + 1, s.high, (extract(epoch from s.last_time) * 1000)::bigint, behind)));
 end $$;
 `

@@ -4,6 +4,7 @@ import { append } from './0002-append.js'
 import { progress } from './0003-progress.js'
 import { views } from './0004-views.js'
 import { group } from './0005-group.js'
+import { delayed } from './0006-delayed.js'
 
 export interface Migration {
   readonly version: number
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 3, name: 'progress', sql: progress },
   { version: 4, name: 'views', sql: views },
   { version: 5, name: 'group', sql: group },
+  { version: 6, name: 'delayed', sql: delayed },
 ]

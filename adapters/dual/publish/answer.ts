@@ -5,7 +5,7 @@ import type { Draft } from './drafts.js'
 
 /** As the function `append` returns it: runs of stored rows, and what became of the others. */
 export interface Answer {
-  /** Stream, first and last position, time in ms, whether older rows of other processes wait to be relayed. */
+  /** Stream, first and last position, time in ms, whether older rows of its keys wait to be relayed by other processes. */
   readonly runs: readonly (readonly [stream: number, first: number, last: number, timeMs: number, isBehind: boolean])[]
   readonly odd: readonly (readonly [ord: number, what: 'duplicate' | 'conflict' | 'repeated' | 'full', place: number])[]
 }
@@ -20,7 +20,7 @@ export interface Run {
   readonly stream: Draft['stream']
   readonly first: number
   readonly timeMs: number
-  /** Older rows of other processes wait to be relayed: keyed messages must not overtake them. */
+  /** Other processes have still to relay older rows of its keys, which must not be overtaken. */
   readonly isBehind: boolean
   readonly messages: readonly Stored[]
 }

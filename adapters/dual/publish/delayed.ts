@@ -3,7 +3,7 @@ import type { AdapterHost } from '../../../src/adapter.js'
 import type { Timer } from '../../../src/clock.js'
 import { describeThrown } from '../../../src/errors.js'
 import type { Database } from '../database/database.js'
-import { NOBODY } from '../relay/relay.js'
+import { NOBODY } from '../relay/outbox.js'
 import { type Promoted, promote } from '../sql/promote.js'
 
 /** Looks at least that often: for what other processes took and did not live to move. */

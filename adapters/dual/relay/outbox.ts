@@ -7,6 +7,9 @@ import { heartbeat, leave } from '../sql/heartbeat.js'
 import { leftBehind, type OldestRange } from '../sql/left-behind.js'
 import { relayed } from '../sql/relayed.js'
 
+/** Owns ranges that belong to nobody: what the application's own transactions published, repairs, and what was left to the lead. */
+export const NOBODY = '00000000-0000-0000-0000-000000000000'
+
 /** Beats for each lease: two may be lost. */
 const BEATS = 4
 /** How often it looks for ranges that nobody owns; polling is the truth (PG-N4), and the table is all but empty. */

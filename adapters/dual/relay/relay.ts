@@ -5,9 +5,6 @@ import type { LedgerStream, Streams } from '../streams.js'
 import { Outbox } from './outbox.js'
 import { type RelayParts, StreamRelay } from './stream-relay.js'
 
-/** Owns ranges that belong to nobody: what the application's own transactions published, and repairs. */
-export const NOBODY = '00000000-0000-0000-0000-000000000000'
-
 export interface RelaySettings extends Omit<RelayParts, 'outbox' | 'host'> {
   readonly streams: Streams
   readonly leaseMs: number

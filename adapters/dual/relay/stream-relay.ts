@@ -1,9 +1,9 @@
 /**
  * The way of one stream's messages from the ledger to the inner backend. As a rule a group commit goes there straight from memory; when
- * anything is in the way (the backend is down, older rows of other processes, of dead ones, of a repair), rows are read from the outbox in
- * the order of their positions, and what is stored meanwhile waits there, not in memory.
+ * anything is in the way (the backend is down, older rows of its keys that others have stored, a repair), rows come from the outbox in the
+ * order of their positions (`catch-up.ts`), and what is stored meanwhile waits there, not in memory.
  *
- *   straight --- not taken, older rows of others ---> from the outbox --- outbox empty ---> straight
+ *   straight --- not taken, older rows of others ---> from the outbox --- nothing of ours is left ---> straight
  *
  * A keyed message waits until the inner backend has confirmed the one of its key before it, so that a retry cannot turn their order around.
  */
@@ -11,20 +11,16 @@ import type { Adapter, AdapterHost, PublishOutcome } from '../../../src/adapter.
 import { describeThrown } from '../../../src/errors.js'
 import type { Outgoing } from '../../../src/message.js'
 import type { Database } from '../database/database.js'
-import { type LedgerRow, toStored } from '../ledger-row.js'
 import type { Run } from '../publish/answer.js'
-import { ledgerPage } from '../sql/ledger-page.js'
-import { outboxHead, type Range } from '../sql/outbox-head.js'
-import { takeRange } from '../sql/take-range.js'
 import { toInner } from '../stamp.js'
 import type { LedgerStream } from '../streams.js'
+import { CatchUp, type Progress } from './catch-up.js'
 import type { Outbox } from './outbox.js'
 
 const RELAY_TIMEOUT_MS = 5000
-const PAGE = 500
-const RANGES = 100
 const FIRST_PAUSE_MS = 10
-const LONGEST_PAUSE_MS = 1000
+/** While nothing is taken, and while another process leads. */
+const LONGEST_PAUSE_MS = { none: 1000, waiting: 100 } as const
 /** Runs that may wait in memory for keys before them. */
 const LINE_MAX = 64
 
@@ -45,6 +41,7 @@ export interface RelayParts {
 export class StreamRelay {
   readonly #stream: LedgerStream
   readonly #parts: RelayParts
+  readonly #backlog: CatchUp
   /** Runs that wait for keys before them. */
   readonly #line: Run[] = []
   /** Keys on their way, with how many messages. */
@@ -53,6 +50,7 @@ export class StreamRelay {
   readonly #onIdle: (() => void)[] = []
   #catchingUp: Promise<void> | undefined
   #isMore = false
+  #lastStored = 0
   #isLost = false
   #isClosed = false
   /** Why the inner backend did not take the last message; `''` while it does. */
@@ -61,10 +59,20 @@ export class StreamRelay {
   constructor(stream: LedgerStream, parts: RelayParts) {
     this.#stream = stream
     this.#parts = parts
+    const { database, owner, host, repairRate } = parts
+    this.#backlog = new CatchUp(stream, {
+      ...{ database, owner, repairRate, clock: host.clock },
+      publish: async (messages) => this.#publish(messages),
+      isTaken: (count, outcomes) => this.#isTaken(count, outcomes),
+      lastStored: () => this.#lastStored,
+      onDone: (first) => this.#done(first),
+      isClosed: () => this.#isClosed,
+    })
   }
 
   /** A run that this process has just stored. */
   stored(run: Run): void {
+    this.#lastStored = Math.max(this.#lastStored, run.first)
     const mustWait = run.isBehind && run.messages.some(({ message }) => message.key !== undefined)
     if (this.#catchingUp !== undefined || mustWait || this.#line.length >= LINE_MAX) return this.catchUp()
     this.#line.push(run)
@@ -108,7 +116,7 @@ export class StreamRelay {
     const ended = (outcomes: readonly PublishOutcome[] | undefined): void => {
       this.#count(outgoing, -1)
       this.#underWay--
-      if (this.#isTaken(outgoing, outcomes)) this.#done(run.first)
+      if (this.#isTaken(outgoing.length, outcomes)) this.#done(run.first)
       else this.catchUp()
       if (this.#underWay === 0) for (const idle of this.#onIdle.splice(0)) idle()
       this.#advance()
@@ -134,54 +142,23 @@ export class StreamRelay {
     let pauseMs = FIRST_PAUSE_MS
     while (this.#isMore && !this.#isClosed) {
       this.#isMore = false
-      const progress = await this.#relayRanges().catch((thrown: unknown) => this.#failed(thrown))
+      const progress = await this.#step().catch((thrown: unknown) => this.#failed(thrown))
       if (progress === 'empty') continue
       this.#isMore = true
       if (progress === 'some') pauseMs = FIRST_PAUSE_MS
       else {
         await this.#pause(pauseMs)
-        pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
+        pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS[progress])
       }
     }
+    await this.#backlog.leave()
   }
 
-  async #relayRanges(): Promise<'empty' | 'some' | 'none'> {
-    const { database, outbox } = this.#parts
-    await outbox.settled()
+  async #step(): Promise<Progress> {
+    await this.#parts.outbox.settled()
     if (this.#isLost) await this.#parts.onLost(this.#stream)
     this.#isLost = false
-    const ranges = await database.query<Range>('work', outboxHead(database.schema, this.#stream.id, RANGES))
-    let done = 0
-    for (const range of ranges) {
-      if (this.#isClosed || !(await this.#isOurs(range)) || !(await this.#relayRange(range))) break
-      this.#done(Number(range.first))
-      done++
-    }
-    if (ranges.length === 0) return 'empty'
-    return done > 0 ? 'some' : 'none'
-  }
-
-  /** What others own and are alive for is theirs to relay; what nobody alive owns is taken. */
-  async #isOurs({ first, owner, is_leased: isLeased }: Range): Promise<boolean> {
-    const { database, owner: us } = this.#parts
-    if (owner === us) return true
-    if (isLeased) return false
-    return (await database.query('work', takeRange(database.schema, this.#stream.id, first, owner, us))).length > 0
-  }
-
-  async #relayRange(range: Range): Promise<boolean> {
-    const { database, repairRate, host } = this.#parts
-    const last = Number(range.last)
-    for (let first = Number(range.first); first <= last; ) {
-      const began = host.clock.monotonic()
-      const page = ledgerPage(database.schema, this.#stream.id, first, last, PAGE)
-      const rows = await database.query<LedgerRow>('work', page)
-      const messages = rows.map((row) => again(this.#stream, row, range.round))
-      if (this.#isClosed || !this.#isTaken(messages, await this.#publish(messages))) return false
-      first = rows.length < PAGE ? last + 1 : Number(rows.at(-1)?.position ?? last) + 1
-      if (range.round !== '') await this.#pause((1000 * rows.length) / repairRate - (host.clock.monotonic() - began))
-    }
-    return true
+    return await this.#backlog.step()
   }
 
   #failed(thrown: unknown): 'none' {
@@ -206,12 +183,12 @@ export class StreamRelay {
     }
   }
 
-  #isTaken(messages: readonly Outgoing[], outcomes: readonly PublishOutcome[] | undefined): boolean {
+  #isTaken(count: number, outcomes: readonly PublishOutcome[] | undefined): boolean {
     if (outcomes === undefined) return false
     const refused = outcomes.find((outcome) => outcome.status !== 'accepted')
     if (refused === undefined) {
       this.trouble = ''
-      return outcomes.length === messages.length
+      return outcomes.length === count
     }
     this.trouble = refused.error.message
     this.#isLost ||= refused.error.code === 'BUS_NO_STREAM' || refused.error.code === 'BUS_NOT_FOUND'
@@ -232,9 +209,4 @@ export class StreamRelay {
     if (ms <= 0 || this.#isClosed) return Promise.resolve()
     return new Promise((resolve) => void this.#parts.host.clock.timer(ms, resolve))
   }
-}
-
-function again({ definition }: LedgerStream, row: LedgerRow, round: string): Outgoing {
-  const message = toStored(definition.name, row)
-  return toInner(message, { position: message.sequence, timeMs: message.time, isAgain: true }, round)
 }

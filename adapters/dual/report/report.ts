@@ -6,7 +6,7 @@ import type { ResolvedDual } from '../options.js'
 import type { Streams } from '../streams.js'
 import { type LedgerFacts, notesOn, observeFacts } from './facts.js'
 import { guaranteesOf } from './guarantees.js'
-import { findHindrances } from './hindrances.js'
+import { findHindrances, findParked } from './hindrances.js'
 import { inspectLedger, type LedgerConsumer, type LedgerFigures } from './inspect.js'
 
 export interface ReportParts {
@@ -46,13 +46,17 @@ interface LedgerState {
 }
 
 async function askLedger(database: Database, streams: Streams): Promise<LedgerState | undefined> {
-  const [figures, facts, hindrances] = await Promise.allSettled([
+  const [figures, facts, hindrances, parked] = await Promise.allSettled([
     inspectLedger(database, streams),
     observeFacts(database),
     findHindrances(database),
+    findParked(database),
   ])
   if (facts.status === 'rejected') return undefined
-  const notes = [...notesOn(facts.value), ...(hindrances.status === 'fulfilled' ? hindrances.value : [])]
+  const notes = [
+    ...notesOn(facts.value),
+    ...[hindrances, parked].flatMap((found) => (found.status === 'fulfilled' ? found.value : [])),
+  ]
   if (figures.status === 'fulfilled') return { figures: figures.value, facts: facts.value, notes }
   // Counting a very large stream can take longer than a statement may; that is no outage.
   const uncounted = `messages could not be counted in time (${describeThrown(figures.reason)})`

@@ -61,11 +61,18 @@ export function lockStream(schema: string, stream: number): Statement {
   return { text: 'select pg_advisory_xact_lock(hashtext($1), $2)', values: [schema.slice(1, -1), stream] }
 }
 
-/** Position and age of the end of a stream. */
+export interface EndOfStream {
+  /** `bigint` as text (PG-B3), as the next two. The last that was given. */
+  readonly position: string
+  readonly messages: string
+  /** Now, by the clock of the server. */
+  readonly time_ms: string
+}
+
+/** By primary key. */
 export function endOfStream(schema: string, stream: number): Statement {
   return {
-    text: `select greatest(s.high, coalesce((select max(position) from ${schema}.ledger l where l.stream_id = s.id), 0)) as position,
-        (extract(epoch from clock_timestamp()) * 1000)::bigint as time_ms
+    text: `select s.high as position, s.messages, (extract(epoch from clock_timestamp()) * 1000)::bigint as time_ms
       from ${schema}.streams s where s.id = $1`,
     values: [stream],
   }

@@ -17,7 +17,7 @@ export function dropInbox(schema: string, keepMs: number, after: string, rows: n
   return {
     text: `with old as (
         select i.consumer_id, i.id, i.position, i.processed_at from ${schema}.inbox i
-        where i.processed_at > $2::timestamptz and i.processed_at < clock_timestamp() - $1::bigint * interval '1 millisecond'
+        where i.processed_at > $2::timestamptz and i.processed_at < now() - $1::bigint * interval '1 millisecond'
         order by i.processed_at limit $3 for update skip locked
       ), dropped as (
         delete from ${schema}.inbox i using old join ${schema}.consumers c on c.id = old.consumer_id

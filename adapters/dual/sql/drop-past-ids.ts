@@ -10,7 +10,7 @@ export function dropPastIds(schema: string, keepMs: number, rows: number): State
   return {
     text: `with old as (
         select p.stream_id, p.dedup_id from ${schema}.past_ids p
-        where p.time < clock_timestamp() - $1::bigint * interval '1 millisecond' order by p.time limit $2 for update skip locked
+        where p.time < now() - $1::bigint * interval '1 millisecond' order by p.time limit $2 for update skip locked
       ), dropped as (
         delete from ${schema}.past_ids p using old where p.stream_id = old.stream_id and p.dedup_id = old.dedup_id returning p.stream_id
       )

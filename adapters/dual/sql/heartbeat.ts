@@ -11,5 +11,8 @@ export function heartbeat(schema: string, owner: string, leaseMs: number): State
 
 /** What this process leaves behind belongs to whoever comes first. */
 export function leave(schema: string, owner: string): Statement {
-  return { text: `delete from ${schema}.relays where owner = $1`, values: [owner] }
+  return {
+    text: `with led as (delete from ${schema}.leads where owner = $1) delete from ${schema}.relays where owner = $1`,
+    values: [owner],
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * Consumers that wait for something which was relayed long ago: it is not settled, and their stream's outbox is empty. It looks at what is
+ * Consumers that wait for something which was relayed long ago: it is not settled, and nothing of their stream is on its way. It looks at what is
  * owed and at the first rows above each floor only.
  */
 import type { Statement } from '../database/database.js'
@@ -31,6 +31,7 @@ export function waitingConsumers(schema: string): Statement {
           and not exists (select from ${schema}.settled d where d.consumer_id = c.id and d.position = l.position)
       ) u
       where least(o.position, u.position) is not null
-        and not exists (select from ${schema}.outbox x where x.stream_id = c.stream_id)`,
+        and not exists (select from ${schema}.outbox x where x.stream_id = c.stream_id)
+        and not exists (select from ${schema}.parked p where p.stream_id = c.stream_id)`,
   }
 }

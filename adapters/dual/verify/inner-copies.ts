@@ -4,7 +4,9 @@ import type { Adapter } from '../../../src/adapter.js'
 import { BusError, isBusError } from '../../../src/errors.js'
 import type { StoredMessage } from '../../../src/message.js'
 import type { ResolvedStream } from '../../../src/topology.js'
+import type { SkippedRange } from '../sql/skipped-ranges.js'
 import { stampOf } from '../stamp.js'
+import { isWithin } from './ahead.js'
 import { PositionSet } from './position-set.js'
 
 /** What is compared of a copy. */
@@ -33,7 +35,7 @@ export class InnerCopies {
   readonly sample = new Map<number, Copy[]>()
   /** Inner sequences of messages that do not come from the ledger. */
   readonly strangers: number[] = []
-  /** Copies of positions that the ledger had not given when the reading began. */
+  /** Copies of positions that the ledger had not given when the reading began, or passed over. */
   readonly beyond: Claim[] = []
   /** The smallest position that has a copy. */
   oldest = Number.POSITIVE_INFINITY
@@ -42,6 +44,8 @@ export class InnerCopies {
 export interface Expected {
   /** The last position that the ledger has given. */
   readonly last: number
+  /** Positions that it passed over. */
+  readonly skipped: readonly SkippedRange[]
   /** Whether the content of a copy is to be compared. */
   readonly isSampled: () => boolean
 }
@@ -54,12 +58,12 @@ export interface ReadParts {
 export async function readCopies(
   { inner, closing }: ReadParts,
   { name, subjects }: ResolvedStream,
-  { last, isSampled }: Expected,
+  expected: Expected,
 ): Promise<InnerCopies> {
   const copies = new InnerCopies()
   try {
     for await (const message of inner.read({ stream: name, filters: subjects, from: 'all', signal: closing }))
-      note(copies, message, last, isSampled)
+      note(copies, message, expected)
   } catch (thrown) {
     if (!isBusError(thrown, 'BUS_NOT_FOUND')) throw thrown
     return Object.assign(new InnerCopies(), { isThere: false })
@@ -73,11 +77,11 @@ export function assertOpen(closing: AbortSignal): void {
   if (closing.aborted) throw new BusError('BUS_CLOSED', '[dual] the adapter was closed meanwhile')
 }
 
-function note(copies: InnerCopies, message: StoredMessage, last: number, isSampled: () => boolean): void {
+function note(copies: InnerCopies, message: StoredMessage, { last, skipped, isSampled }: Expected): void {
   const { sequence } = message
   const { position } = stampOf(message.headers) ?? { position: 0 }
   if (position === 0) return void copies.strangers.push(sequence)
-  if (position > last) return void copies.beyond.push({ position, sequence })
+  if (position > last || isWithin(skipped, position)) return void copies.beyond.push({ position, sequence })
   copies.oldest = Math.min(copies.oldest, position)
   const isNew = copies.positions.add(position)
   if (!isNew) copies.repeated++

@@ -1,6 +1,6 @@
 /** The ledger's side of a comparison: its rows in pages, and what is on its way. Nothing is held open between two pages. */
 import type { Database } from '../database/database.js'
-import { endOfStream } from '../sql/consumers.js'
+import { type EndOfStream, endOfStream } from '../sql/consumers.js'
 import { ledgerPositions, type PositionRow } from '../sql/ledger-positions.js'
 import { type OutboxRange, outboxRanges } from '../sql/outbox-ranges.js'
 import type { LedgerStream } from '../streams.js'
@@ -34,9 +34,15 @@ export async function* ledgerRows(
   }
 }
 
-export async function lastGiven(database: Database, stream: LedgerStream): Promise<number> {
-  const rows = await database.query<{ readonly position: string }>('work', endOfStream(database.schema, stream.id))
-  return Number(rows[0]?.position ?? 0)
+export interface StreamEnd {
+  /** The last position that was given. */
+  readonly last: number
+  readonly messages: number
+}
+
+export async function endOf(database: Database, stream: LedgerStream): Promise<StreamEnd> {
+  const [row] = await database.query<EndOfStream>('work', endOfStream(database.schema, stream.id))
+  return { last: Number(row?.position ?? 0), messages: Number(row?.messages ?? 0) }
 }
 
 /** Positions on their way: they are not missing, whether the inner backend has them or not. */

@@ -5,7 +5,7 @@
 import type { PoolClient } from 'pg'
 import type { Clock } from '../../../src/clock.js'
 import { BusError } from '../../../src/errors.js'
-import type { Database } from '../database/database.js'
+import { BEGIN, type Database } from '../database/database.js'
 import { lockStream } from '../sql/consumers.js'
 import type { LedgerStream } from '../streams.js'
 
@@ -22,7 +22,7 @@ export async function whileAlone<Result>(
   const client = await database.connect('work')
   let touch: Touch | undefined
   try {
-    await client.query('begin')
+    await client.query(BEGIN)
     const { rows } = await client.query<{ alone: boolean }>(
       'select pg_try_advisory_xact_lock(hashtext($1), $2) as alone',
       [`${database.schema} repair`, id],
@@ -47,7 +47,7 @@ export async function whileNothingIsAppended<Result>(
 ): Promise<Result> {
   const client = await database.connect('work')
   try {
-    await client.query('begin')
+    await client.query(BEGIN)
     const { text, values = [] } = lockStream(database.schema, id)
     await client.query(text, [...values])
     const result = await work(client)

@@ -4,10 +4,10 @@
  */
 import { isBusError } from '../../../src/errors.js'
 import { innerDefinition } from '../inner-definition.js'
-import { NOBODY } from '../relay/relay.js'
+import { NOBODY } from '../relay/outbox.js'
 import { sendAgain } from '../sql/send-again.js'
 import type { LedgerStream } from '../streams.js'
-import { lastGiven, ledgerRows, onTheirWay } from './ledger-walk.js'
+import { endOf, ledgerRows, onTheirWay } from './ledger-walk.js'
 import { whileAlone } from './locks.js'
 import { PositionSet } from './position-set.js'
 import type { RepairParts } from './repair.js'
@@ -59,7 +59,7 @@ async function isThere({ inner }: RepairParts, { definition }: LedgerStream): Pr
 async function everything(parts: RepairParts, stream: LedgerStream): Promise<PositionSet> {
   const positions = new PositionSet()
   const waiting = await onTheirWay(parts.database, stream)
-  const last = await lastGiven(parts.database, stream)
+  const { last } = await endOf(parts.database, stream)
   for await (const { position } of ledgerRows(parts, stream, { after: 0, last }))
     if (!waiting.has(position)) positions.add(position)
   return positions

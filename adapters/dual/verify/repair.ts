@@ -7,9 +7,9 @@ import { BusError } from '../../../src/errors.js'
 import type { RepairOptions, RepairReport, VerifyReport } from '../../../src/ledger.js'
 import type { Logger } from '../../../src/logger.js'
 import { ledgerError } from '../database/pg-failure.js'
-import { raiseHigh } from '../sql/raise-high.js'
 import { type StillToSend, stillToSend } from '../sql/still-to-send.js'
 import type { LedgerStream } from '../streams.js'
+import { skip } from './ahead.js'
 import { importForeign } from './import-foreign.js'
 import { whileAlone } from './locks.js'
 import { rebuild } from './rebuild.js'
@@ -72,14 +72,11 @@ interface Done {
 const NOTHING: Done = { republished: 0, imported: 0 }
 
 async function mend(parts: RepairParts, stream: LedgerStream, found: Sweep, isImporting: boolean): Promise<Done> {
-  const { database, relay } = parts
+  const { relay } = parts
   const round = newRound(parts)
+  await skip(parts, stream, found.beyond)
   const republished = await sendMissing(parts, stream, found, round)
-  let imported = 0
-  if (isImporting && found.foreign.length > 0) {
-    if (found.beyond > 0) await database.query('work', raiseHigh(database.schema, stream.id, found.beyond))
-    imported = await importForeign(parts, stream, found.foreign)
-  }
+  const imported = isImporting && found.foreign.length > 0 ? await importForeign(parts, stream, found.foreign) : 0
   relay.nudge(stream.id)
   if (republished > 0) await sent(parts, stream, round)
   return { republished, imported }

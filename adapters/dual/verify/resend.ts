@@ -10,7 +10,7 @@ import type { PoolClient } from 'pg'
 import type { Adapter } from '../../../src/adapter.js'
 import type { Clock } from '../../../src/clock.js'
 import type { Database, Statement } from '../database/database.js'
-import { NOBODY } from '../relay/relay.js'
+import { NOBODY } from '../relay/outbox.js'
 import { type AnyRange, anyRange } from '../sql/any-range.js'
 import type { PositionRow } from '../sql/ledger-positions.js'
 import { sendAgain } from '../sql/send-again.js'
@@ -18,7 +18,7 @@ import { stampOf } from '../stamp.js'
 import type { LedgerStream } from '../streams.js'
 import { assertOpen } from './inner-copies.js'
 import { KeySet } from './key-set.js'
-import { lastGiven, ledgerRows, onTheirWay } from './ledger-walk.js'
+import { endOf, ledgerRows, onTheirWay } from './ledger-walk.js'
 import { whileNothingIsAppended } from './locks.js'
 import { PositionSet } from './position-set.js'
 
@@ -83,7 +83,7 @@ export class Resend {
   /** Rows since the last time; what was on its way then is looked at once more. */
   async #select(): Promise<void> {
     const { database } = this.#parts
-    const last = await lastGiven(database, this.#stream)
+    const { last } = await endOf(database, this.#stream)
     this.#waiting = await onTheirWay(database, this.#stream)
     let next = last
     let previous = 0

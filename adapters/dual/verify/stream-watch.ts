@@ -7,11 +7,11 @@ import { isBusError } from '../../../src/errors.js'
 import type { VerifyReport } from '../../../src/ledger.js'
 import { type InnerMark, markInner } from '../sql/inner-marks.js'
 import type { LedgerStream } from '../streams.js'
+import { isAhead, skippedOf } from './ahead.js'
 import { type RepairParts, repairStream, verifyStream } from './repair.js'
 import { countSuspicion, placeSuspicion, type Suspicion, sampleSuspicion } from './suspicion.js'
 
-/** Counting more messages than that is not cheap: it is done every 30th time only. */
-const CHEAP = 200_000
+/** Comparisons between two follow-ups of a suspicion that stays, at most. */
 const RARELY = 30
 
 export interface StreamWatchParts extends RepairParts {
@@ -22,9 +22,8 @@ export interface StreamWatchParts extends RepairParts {
 export class StreamWatch {
   readonly #parts: StreamWatchParts
   readonly #stream: LedgerStream
-  #before: StreamReport | undefined
-  /** Comparisons since the last count; at first, one is due. */
-  #uncounted = RARELY
+  /** Stretches of positions that the ledger had skipped when everything was compared, or at the first look. */
+  #skipped: number | undefined
   #suspicion: Suspicion | undefined
   /** Comparisons until the same suspicion is followed up again. */
   #quiet = 0
@@ -40,7 +39,6 @@ export class StreamWatch {
   /** @param report undefined when the inner backend has no such stream */
   async compare(mark: InnerMark, report: StreamReport | undefined): Promise<void> {
     const suspicion = await this.#look(mark, report)
-    this.#before = report
     if (this.#quiet > 0) this.#quiet--
     const isNews = suspicion !== undefined && suspicion !== this.#suspicion
     const isDue = this.#quiet === 0 && (suspicion !== undefined || this.note !== '')
@@ -53,23 +51,20 @@ export class StreamWatch {
   async #look(mark: InnerMark, report: StreamReport | undefined): Promise<Suspicion | undefined> {
     const place = placeSuspicion(mark, report)
     if (place !== undefined || report === undefined) return place
-    this.#uncounted++
-    if (this.#mustCount(report)) {
-      const fewer = await countSuspicion(this.#parts, this.#stream)
-      if (fewer !== undefined) return fewer
-      this.#uncounted = 0
-    }
+    if (await this.#isAhead()) return 'ahead'
+    const fewer = await countSuspicion(this.#parts, this.#stream)
+    if (fewer !== undefined) return fewer
     // Where consumers empty a stream, the neighbours of a message are gone for good reasons.
     const { retention } = this.#stream.definition
     return retention === 'limits' ? sampleSuspicion(this.#parts, this.#stream, report) : undefined
   }
 
-  /** Cheap streams always; others when something was taken out that nothing here explains, and now and then. */
-  #mustCount({ messages, lastSequence }: StreamReport): boolean {
-    if (messages <= CHEAP || this.#uncounted > RARELY || this.#before === undefined) return true
-    const { retention, maxAgeMs, discard } = this.#stream.definition
-    const isCalm = retention === 'limits' && maxAgeMs === Number.POSITIVE_INFINITY && discard === 'new'
-    return isCalm && messages - this.#before.messages !== lastSequence - this.#before.lastSequence
+  /** Where the ledger skipped positions since the last look, its server may have lost rows, wherever their copies lie by now. */
+  async #isAhead(): Promise<boolean> {
+    const seen = await isAhead(this.#parts, this.#stream)
+    const { length } = await skippedOf(this.#parts.database, this.#stream)
+    this.#skipped ??= length
+    return seen || length > this.#skipped
   }
 
   async #followUp(mark: InnerMark, suspicion: Suspicion | undefined): Promise<void> {
@@ -78,11 +73,11 @@ export class StreamWatch {
     this.#quiet = this.#pause
     const found = await this.#mend()
     if (found === undefined) return
+    this.#skipped = undefined
     this.note = noteOf(found)
     if (found.missing > 0) return
     const { inner } = this.#parts
     const report = (await inner.inspect()).streams.find(({ name }) => name === this.#stream.definition.name)
-    this.#before = report
     if (report !== undefined) await this.#remember(mark, report, true)
   }
 

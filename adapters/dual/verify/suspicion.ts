@@ -24,6 +24,8 @@ export type Suspicion =
   | 'hole'
   /** A message does not come from the ledger. */
   | 'foreign'
+  /** It has positions that the ledger never gave, or may have lost: the server of the ledger is not the one that it was (PG-D4). */
+  | 'ahead'
 
 /** Recent messages of which some are looked at. */
 const RECENT = 10_000
@@ -58,9 +60,8 @@ export async function countSuspicion(parts: LookParts, stream: LedgerStream): Pr
   return 'fewer'
 }
 
-async function countOf({ database }: LookParts, { id, definition }: LedgerStream): Promise<number> {
-  const statement = relayedCount(database.schema, id, definition.maxAgeMs)
-  return (await database.query<RelayedCount>('work', statement))[0]?.messages ?? 0
+async function countOf({ database }: LookParts, { id }: LedgerStream): Promise<number> {
+  return (await database.query<RelayedCount>('work', relayedCount(database.schema, id)))[0]?.messages ?? 0
 }
 
 /** Looks at a few neighbours among the recent messages. */

@@ -4,7 +4,7 @@
  *
  *   1. last position, outbox      what is published later is not looked at; what is on its way may not be there yet
  *   2. copies in the inner stream
- *   3. last position once more    a copy of a higher one is of a row that the ledger does not have (PG-D4)
+ *   3. last position once more    a copy of a higher one, or of one that was skipped, has no row in the ledger (PG-D4)
  *   4. rows of the ledger         without a copy and not on their way: candidates
  *   5. candidates once more       still there, and still not on their way: missing
  *
@@ -16,8 +16,9 @@ import type { Database } from '../database/database.js'
 import { innerDefinition } from '../inner-definition.js'
 import { type Contents, contentsOf } from '../sql/contents-of.js'
 import type { LedgerStream } from '../streams.js'
+import { isWithin, skippedOf } from './ahead.js'
 import { type Copy, type InnerCopies, readCopies } from './inner-copies.js'
-import { lastGiven, ledgerRows, onTheirWay } from './ledger-walk.js'
+import { endOf, ledgerRows, onTheirWay } from './ledger-walk.js'
 import { PositionSet } from './position-set.js'
 
 /** Contents compared: all of a stream up to that many messages, else so many at random. */
@@ -43,19 +44,21 @@ export interface Sweep {
   readonly foreign: readonly number[]
   /** False when the inner backend has no such stream. */
   readonly isThere: boolean
-  /** The highest position of which the inner backend has a copy that the ledger has not given; 0 when there is none. */
+  /** The highest position of which the inner backend has a copy, and the ledger has not given or has skipped it; 0 when there is none. */
   readonly beyond: number
 }
 
 export async function sweep(parts: SweepParts, stream: LedgerStream): Promise<Sweep> {
   const { database, random } = parts
-  const last = await lastGiven(database, stream)
+  const { last, messages } = await endOf(database, stream)
   const waiting = await onTheirWay(database, stream)
-  const rate = SAMPLE / Math.max(1, last)
+  const rate = SAMPLE / Math.max(1, messages)
   const isSampled = (): boolean => rate >= 1 || random() < rate
-  const copies = await readCopies(parts, stream.definition, { last, isSampled })
-  const lastNow = await lastGiven(database, stream)
-  const beyond = copies.beyond.filter(({ position }) => position > lastNow)
+  const skipped = await skippedOf(database, stream)
+  const copies = await readCopies(parts, stream.definition, { last, skipped, isSampled })
+  const { last: lastNow } = await endOf(database, stream)
+  const skippedNow = await skippedOf(database, stream)
+  const beyond = copies.beyond.filter(({ position }) => position > lastNow || isWithin(skippedNow, position))
   const foreign = [...copies.strangers, ...beyond.map(({ sequence }) => sequence)]
   foreign.push(...(await differing(database, stream, copies)))
   const found = await compare(parts, stream, { last, waiting, copies })

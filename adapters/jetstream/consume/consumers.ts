@@ -112,15 +112,13 @@ export async function createConsumer(
 /**
  * Somebody deleted the consumer (JS-C1). It goes on at the floor: what was settled since that was last seen is delivered again. In a
  * stream that was made anew, too, positions begin at 1 again (JS-C4), and so does the consumer.
- * @param floor everything up to here was settled when the server was last asked
- * @param created when its stream was made
+ * @param origin the stream that it was of, and up to where everything was settled when the server was last asked
  * @returns when the stream there now was made; undefined while there is none
  */
 export async function makeAnew(
   connection: Connection,
   wanted: ResolvedConsumer,
-  floor: number,
-  created: string,
+  { floor, created }: { readonly floor: number; readonly created: string },
 ): Promise<string | undefined> {
   const { name, stream } = wanted
   const found = await findStream(connection.jsm, stream)

@@ -48,13 +48,12 @@ export class JetStreamFeed implements Feed {
   #arrived: Arrival[] = []
   #pending: number
   #pendingAt: number
-  /** Everything up to here was settled when the server was last asked. */
-  #floor: number
   readonly origin: Origin
   #asking: Promise<unknown> | undefined
   #look: Timer | undefined
   #isServed = false
   #isStopped = false
+  #isMaking = false
   #prepare: () => Promise<unknown> = async () => {}
   #round = 0
 
@@ -66,7 +65,6 @@ export class JetStreamFeed implements Feed {
     this.#away = new Away(parts.connection)
     this.#pending = info.num_pending
     this.#pendingAt = this.#now()
-    this.#floor = info.ack_floor.stream_seq
     this.origin = new Origin(parts.connection, parts.stream.created, info)
     const listener = {
       onMessage: (message: Msg) => this.#receive(message),
@@ -264,7 +262,7 @@ export class JetStreamFeed implements Feed {
     try {
       const info = await connection.jsm.consumers.info(stream, name)
       if (await this.origin.hasChanged(info)) this.#startOver()
-      this.#floor = info.ack_floor.stream_seq
+      this.origin.observe(info)
       // What arrived meanwhile knows better.
       if (this.#pendingAt <= askedAt) this.#pending = info.num_pending
       this.#pendingAt = Math.max(this.#pendingAt, askedAt)
@@ -324,8 +322,10 @@ export class JetStreamFeed implements Feed {
   }
 
   async #makeAnew(): Promise<void> {
-    if (this.#isStopped) return
-    const created = await makeAnew(this.#parts.connection, this.definition, this.#floor, this.origin.created)
+    if (this.#isStopped || this.#isMaking) return
+    this.#isMaking = true
+    const making = makeAnew(this.#parts.connection, this.definition, this.origin)
+    const created = await making.finally(() => (this.#isMaking = false))
     if (created === undefined) return
     if (this.origin.isAnother(created)) this.#startOver()
     this.#renew()

@@ -149,7 +149,7 @@ export class Lease {
     try {
       await this.#write(this.#me)
       if (this.#isOver) await this.#write(FREE)
-      else this.#hold()
+      else if (this.#elapsed() < TERM_MS) this.#hold()
     } finally {
       this.#isTaking = false
     }
@@ -174,6 +174,8 @@ export class Lease {
     } finally {
       expires.cancel()
     }
+    // A process that stood still reads the answer before its timers run: the term is over, and the lease may be another's.
+    if (this.#elapsed() >= TERM_MS) this.#lose()
     return RENEW_MS
   }
 

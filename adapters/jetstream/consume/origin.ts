@@ -12,17 +12,25 @@ export class Origin {
   #consumerCreated: string
   /** When the stream was made: another time means another stream. */
   created: string
+  /** Everything of this stream up to here was settled when the server was last asked. */
+  floor: number
 
   /** @param created when the stream was made */
   constructor(
     connection: Connection,
     created: string,
-    { stream_name: stream, created: consumerCreated }: ConsumerInfo,
+    { stream_name: stream, created: consumerCreated, ack_floor }: ConsumerInfo,
   ) {
     this.#connection = connection
     this.#stream = stream
     this.created = created
     this.#consumerCreated = consumerCreated
+    this.floor = ack_floor.stream_seq
+  }
+
+  /** What the consumer has settled. An answer about an earlier consumer tells nothing of this one. */
+  observe({ created, ack_floor }: ConsumerInfo): void {
+    if (created === this.#consumerCreated) this.floor = ack_floor.stream_seq
   }
 
   /** Somebody else may have made stream and consumer again. @returns whether it is another stream than before */
@@ -38,6 +46,7 @@ export class Origin {
   isAnother(created: string): boolean {
     const isAnother = created !== this.created
     this.created = created
+    if (isAnother) this.floor = 0
     return isAnother
   }
 }

@@ -1,7 +1,8 @@
 /** Whose work it is: owners, leases, claims, and clocks that are wrong. Processes that die or stand still are in faults/processes.test.ts. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { lead } from '../../../../adapters/dual/sql/lead.js'
 import { relayed } from '../../../../adapters/dual/sql/relayed.js'
-import { takeRange } from '../../../../adapters/dual/sql/take-range.js'
+import { takeRanges } from '../../../../adapters/dual/sql/take-ranges.js'
 import { type Clock, systemClock } from '../../../../src/clock.js'
 import type { Message } from '../../../../src/message.js'
 import { nth, pass, range, until } from '../../../../testing/suite/expect.js'
@@ -36,28 +37,27 @@ it('PG-L3: every bus has an owner of its own, also in one process, and another o
   expect(later).toHaveLength(2)
 })
 
-it('PG-L6: of many who take what a dead process left, one gets each range', async () => {
+it('PG-L6: of many who would lead a stream one does, and only that one takes ranges, until its time is over', async () => {
   await using lab = await LedgerLab.open(postgres.url)
+  const { schema } = lab.database
   const { id } = lab.streams.require('orders')
   await lab.sql(
     'insert into %.outbox (stream_id, first, last, owner) select $1, n, n, $2 from generate_series(1, 50) n',
     id,
     DEAD,
   )
-  const take = async (first: number, taker: string): Promise<number> =>
-    (await lab.database.query('work', takeRange(lab.database.schema, id, String(first), DEAD, taker))).length
-  const taken = await Promise.all(
-    range(1, 50).map(async (n) => (await Promise.all([take(n, ONE), take(n, TWO)])).toSorted()),
-  )
-  expect(taken).toEqual(range(1, 50).map(() => [0, 1]))
-})
-
-it('PG-L6: what a living process owns is taken by nobody', async () => {
-  await using lab = await LedgerLab.open(postgres.url)
-  const { id } = lab.streams.require('orders')
-  await lab.sql(`insert into %.relays values ($1, clock_timestamp() + interval '1 minute')`, DEAD)
-  await lab.sql('insert into %.outbox (stream_id, first, last, owner) values ($1, 1, 1, $2)', id, DEAD)
-  expect(await lab.database.query('work', takeRange(lab.database.schema, id, '1', DEAD, ONE))).toEqual([])
+  const leads = async (who: string): Promise<boolean> =>
+    (await lab.database.query('work', lead(schema, id, who, 60_000))).length > 0
+  const take = async (who: string): Promise<number> =>
+    (await lab.database.query('work', takeRanges(schema, id, range(1, 50).map(String), who))).length
+  const candidates = range(1, 9).map((n) => `${n}`.repeat(8).concat('-2222-4222-8222-222222222222'))
+  const leading = await Promise.all(candidates.map(async (who) => ((await leads(who)) ? who : undefined)))
+  const [leader = '', ...others] = leading.filter((who) => who !== undefined)
+  expect(others).toEqual([])
+  const [loser = ''] = candidates.filter((who) => who !== leader)
+  expect([await leads(leader), await leads(loser), await take(loser), await take(leader)]).toEqual([true, false, 0, 50])
+  await lab.sql(`update %.leads set until = clock_timestamp() - interval '1 ms'`)
+  expect([await take(leader), await leads(loser), await leads(leader), await take(loser)]).toEqual([0, true, false, 50])
 })
 
 it('PG-L2: who has lost a range to another process ends nothing', async () => {

@@ -4,16 +4,17 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Statement } from '../../../../adapters/dual/database/database.js'
 import { toColumns } from '../../../../adapters/dual/publish/columns.js'
 import { type Draft, toDrafts } from '../../../../adapters/dual/publish/drafts.js'
-import { NOBODY } from '../../../../adapters/dual/relay/relay.js'
+import { NOBODY } from '../../../../adapters/dual/relay/outbox.js'
 import { append } from '../../../../adapters/dual/sql/append.js'
 import { appendGroup } from '../../../../adapters/dual/sql/append-group.js'
+import { lead } from '../../../../adapters/dual/sql/lead.js'
 import { leftBehind } from '../../../../adapters/dual/sql/left-behind.js'
 import { notNeeded } from '../../../../adapters/dual/sql/not-needed.js'
 import { outboxHead } from '../../../../adapters/dual/sql/outbox-head.js'
 import { promote } from '../../../../adapters/dual/sql/promote.js'
 import { relayed } from '../../../../adapters/dual/sql/relayed.js'
 import { settle } from '../../../../adapters/dual/sql/settle.js'
-import { takeRange } from '../../../../adapters/dual/sql/take-range.js'
+import { takeRanges } from '../../../../adapters/dual/sql/take-ranges.js'
 import { NO_HEADERS } from '../../../../src/message.js'
 import { type PostgresServer, startPostgres } from '../../../servers/postgres.js'
 import { ORDERS } from '../fixtures/dual-lab.js'
@@ -46,7 +47,8 @@ async function pages(lab: LedgerLab): Promise<Record<string, number>> {
     'publish in a transaction': append(schema, NOBODY, toDrafts([draft(lab, 'orders')]), false, null),
     patrol: leftBehind(schema, US),
     head: outboxHead(schema, id, 100),
-    take: takeRange(schema, id, '1', THEM, US),
+    lead: lead(schema, id, US, 2000),
+    take: takeRanges(schema, id, ['1'], US),
     relayed: relayed(schema, US, [id], [1]),
     settle: settle(schema, [own], [PARKED + 5]),
     ask: notNeeded(schema, own, [1, PARKED]),
@@ -77,7 +79,7 @@ async function park(lab: LedgerLab, owner: string): Promise<void> {
   await rows('outbox', 'stream_id, first, last, owner', `n, n, '${owner}'`)
   const due = `clock_timestamp() + interval '1 day'`
   await rows('delayed', `stream_id, due_at, id, deduped, ${content[0]}`, `${due}, 'd' || n, true, ${content[1]}`)
-  await lab.sql(`update %.streams set messages = ${PARKED}, bytes = ${PARKED} where name = 'hoard'`)
+  await lab.sql(`update %.streams set high = ${PARKED}, messages = ${PARKED}, bytes = ${PARKED}`)
   await lab.sql('vacuum analyze %.ledger, %.outbox, %.delayed')
 }
 

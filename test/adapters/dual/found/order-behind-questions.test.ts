@@ -33,7 +33,10 @@ it('hands out in the order of arrival what comes just after the ledger has answe
   }
   const host = { clock: systemClock, logger: silentLogger, random: Math.random, strict: false }
   const standing = { id, innerFrom: 'all', floor: 0, owed: new Set<number>(), highest: 0 } as const
-  const feed = new LedgerFeed({ database: lab.database, inner: memory(), host, standing, consumer: 'billing' }, sink)
+  const feed = new LedgerFeed(
+    { database: lab.database, inner: memory(), host, standing, consumer: 'billing', ackWaitMs: 30_000 },
+    sink,
+  )
 
   feed.deliver([arriving(1, 2)])
   await until(() => heard.length > 0, 'the first message')

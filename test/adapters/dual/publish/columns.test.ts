@@ -75,14 +75,15 @@ describe('a group commit in columns', () => {
     )
   })
 
-  it('tells the time that its rows have, and that ranges of others wait', async () => {
+  it('tells the time that its rows have, and that older ones of its keys wait elsewhere', async () => {
     await using lab = await LedgerLab.open(server.url)
     const [alone] = (await publish(lab, note('a'), note('b'))).runs
     const times = await lab.sql<{ ms: string }>('select distinct extract(epoch from time) * 1000 as ms from %.ledger')
     expect(times.map(({ ms }) => Number(ms))).toEqual([alone?.[3]])
-    await lab.publish('orders.1')
-    const [behind] = (await publish(lab, note('c'))).runs
-    expect([alone?.[4], behind?.[4]]).toEqual([false, true])
+    await lab.publish({ subject: 'orders.1', key: 'red' })
+    const [behind] = (await publish(lab, note('c', { key: 'red' }))).runs
+    const [free] = (await publish(lab, note('d', { key: 'blue' }))).runs
+    expect([alone?.[4], behind?.[4], free?.[4]]).toEqual([false, true, false])
   })
 
   it('recognises ids of messages that are there, that are gone, that are delayed, and that are in it twice', async () => {
