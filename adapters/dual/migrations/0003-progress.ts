@@ -140,4 +140,20 @@ begin
   delete from outbox o using unnest(p_streams, p_firsts) u(stream_id, first)
   where o.stream_id = u.stream_id and o.first = u.first and o.owner = p_owner;
 end $$;
+
+-- The lead of a stream, taken or kept. If a crash undoes it, two may lead for a moment, and what is sent twice is recognised: it need not wait
+-- for the disk.
+create function lead(p_stream int, p_owner uuid, p_ms int) returns boolean language plpgsql set search_path = %schema%, pg_temp as $$
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  insert into leads as l (stream_id, owner, until) values (p_stream, p_owner, clock_timestamp() + p_ms * interval '1 millisecond')
+  on conflict (stream_id) do update set owner = excluded.owner, until = excluded.until
+    where l.owner = excluded.owner or l.until < clock_timestamp();
+  return found;
+end $$;
+create function give_up_lead(p_stream int, p_owner uuid) returns void language plpgsql set search_path = %schema%, pg_temp as $$
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  delete from leads where stream_id = p_stream and owner = p_owner;
+end $$;
 `

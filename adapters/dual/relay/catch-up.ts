@@ -62,6 +62,7 @@ export class CatchUp {
   readonly #parked: Parked
   /** Ranges of living others, and since when they are seen here, ms: as a rule they are on their way. */
   #seen: ReadonlyMap<string, number> = new Map()
+  #isLeading = false
 
   constructor(stream: LedgerStream, parts: CatchUpParts) {
     this.#stream = stream
@@ -71,13 +72,21 @@ export class CatchUp {
 
   async step(): Promise<Progress> {
     const { database, owner, lastStored, publish } = this.#parts
-    const isLeading = await this.#leads()
-    const ranges = await database.query<Range>('work', outboxHead(database.schema, this.#stream.id, RANGES))
+    let ranges = await this.#head()
+    if (ranges.length === 0) {
+      await this.#parked.retry(publish)
+      return 'empty'
+    }
+    const hasLed = this.#isLeading
+    this.#isLeading = await this.#leads()
+    // Who led until now may have relayed them meanwhile.
+    if (this.#isLeading && !hasLed) ranges = await this.#head()
     const hasOurs = ranges.some(({ first, owner: of }) => of === owner || Number(first) <= lastStored())
-    if (!isLeading && hasOurs)
-      await database.query('work', disown(database.schema, this.#stream.id, owner, NOBODY, RANGES))
-    if (!isLeading) return hasOurs ? 'waiting' : 'empty'
-    const hasParked = ranges[0]?.has_parked ?? true
+    if (!this.#isLeading) {
+      if (hasOurs) await database.query('work', disown(database.schema, this.#stream.id, owner, NOBODY, RANGES))
+      return hasOurs ? 'waiting' : 'empty'
+    }
+    const hasParked = ranges[0]?.has_parked === true
     if (hasParked) await this.#parked.retry(publish)
     const waiting = hasParked ? await this.#parked.keys() : new Set<string>()
     const due = await this.#take(this.#due(ranges))
@@ -93,9 +102,16 @@ export class CatchUp {
 
   /** Another process need not wait for the end of its time. */
   async leave(): Promise<void> {
+    if (!this.#isLeading) return
     const { database, owner } = this.#parts
+    this.#isLeading = false
     this.#seen = new Map()
     await database.query('work', giveUpLead(database.schema, this.#stream.id, owner)).catch(() => {})
+  }
+
+  #head(): Promise<Range[]> {
+    const { database } = this.#parts
+    return database.query<Range>('work', outboxHead(database.schema, this.#stream.id, RANGES))
   }
 
   async #leads(): Promise<boolean> {

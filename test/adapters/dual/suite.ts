@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { type DualOptions, dual } from '../../../adapters/dual/index.js'
 import type { Adapter } from '../../../src/adapter.js'
-import { adapterSuite } from '../../../testing/adapter-suite.js'
+import { adapterSuite, type SuiteGroup } from '../../../testing/adapter-suite.js'
 import { type PostgresServer, startPostgres } from '../../servers/postgres.js'
 
 type Server = Pick<PostgresServer, 'url' | 'restart' | 'stop'>
@@ -16,9 +16,11 @@ export interface DualSuite {
   readonly options?: Pick<DualOptions, 'schema' | 'migrate'>
   /** Default: whatever PostgreSQL the machine has. */
   readonly start?: () => Promise<Server>
+  /** Only groups of the suite whose names end so. Default: all. */
+  readonly groups?: readonly string[]
 }
 
-export function describeDualSuite({ name, inner, options, start = startPostgres }: DualSuite): void {
+export function describeDualSuite({ name, inner, options, start = startPostgres, groups }: DualSuite): void {
   const own = options ?? { schema: `suite_${randomBytes(4).toString('hex')}` }
   let server: Server | undefined
   const running = (): Server => {
@@ -38,7 +40,9 @@ export function describeDualSuite({ name, inner, options, start = startPostgres 
     connect: () => connect(running().url),
     restart: () => running().restart(),
   }
-  for (const group of adapterSuite(harness)) {
+  const isAsked = ({ name: full }: SuiteGroup): boolean =>
+    groups === undefined || groups.some((group) => full.endsWith(`: ${group}`))
+  for (const group of adapterSuite(harness).filter(isAsked)) {
     describe(group.name, () => {
       // They wait for disks most of the time: some at once.
       for (const { title, alone, run } of group.scenarios) (alone ? it : it.concurrent)(title, () => run())

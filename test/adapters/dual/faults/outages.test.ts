@@ -11,7 +11,7 @@ import { Life } from '../fixtures/life.js'
 const TEST = { timeout: 60_000 }
 const ACTS: readonly Act[] = ['cut before', 'swallow and cut', 'cut at once', { delayMs: 50 }]
 /** Statements of a life, about. */
-const STATEMENTS = 120
+const STATEMENTS = 60
 const FAULTS = 15
 
 let postgres: PostgresServer
