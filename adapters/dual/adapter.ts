@@ -91,12 +91,18 @@ export class DualAdapter implements Adapter {
   }
 
   async attach(consumer: ResolvedConsumer, sink: Sink): Promise<Feed> {
-    const { host } = this.#open()
+    const rooms = this.#open()
     const stream = this.#streams.require(consumer.stream)
     const standing = await ensureConsumer(this.#database, stream, consumer)
-    const { name, ackWaitMs } = consumer
-    const parts = { database: this.#database, inner: this.#inner, host, standing, consumer: name, ackWaitMs }
-    const feed: LedgerFeed = new LedgerFeed({ ...parts, onStopped: () => void this.#feeds.delete(feed) }, sink)
+    const feed: LedgerFeed = new LedgerFeed(
+      {
+        ...{ database: this.#database, inner: this.#inner, host: rooms.host, standing, definition: consumer },
+        subjects: stream.definition.subjects,
+        onMissing: () => rooms.suspect(stream),
+        onStopped: () => void this.#feeds.delete(feed),
+      },
+      sink,
+    )
     this.#feeds.add(feed)
     feed.began(await this.#inner.attach({ ...consumer, from: standing.innerFrom }, feed))
     return feed

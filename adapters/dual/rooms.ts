@@ -151,6 +151,11 @@ export class Rooms {
     )
   }
 
+  /** A consumer waits for what the inner backend should have brought. */
+  suspect(stream: LedgerStream): void {
+    this.#watch.suspect(stream)
+  }
+
   inspect(foreign: number): Promise<AdapterReport> {
     const strangers = foreign === 0 ? [] : [`${foreign} deliveries were not from the ledger and are put aside`]
     const notes = (): readonly string[] => [...strangers, ...this.#relay.troubles(), ...this.#watch.notes]

@@ -2,15 +2,17 @@
  * A feed of the inner backend, seen through the ledger: deliveries carry the ledger's positions, and what the ledger has as settled or gone
  * is acknowledged without reaching the bus. Whether a message is settled is asked only where it can be: it comes again (another attempt,
  * marked by the relay), came to the inner backend late, or lies where others have settled. Order is kept: what comes behind a question
- * waits for its answer.
+ * waits for its answer, and a key for what the inner backend should have brought before (`key-order.ts`).
  */
 import type { Adapter, AdapterHost, Delivery, Feed, Sink } from '../../../src/adapter.js'
 import { describeThrown } from '../../../src/errors.js'
 import type { StoredMessage } from '../../../src/message.js'
+import type { ResolvedConsumer } from '../../../src/topology.js'
 import type { Database } from '../database/database.js'
 import { notNeeded, type Position } from '../sql/not-needed.js'
 import { fromInner, type Stamp, stampOf } from '../stamp.js'
 import type { Standing } from './consumers.js'
+import { type Gap, KeyOrder } from './key-order.js'
 import { LedgerDelivery } from './ledger-delivery.js'
 
 /** A message that did not come from the ledger is put aside for this long. */
@@ -24,15 +26,20 @@ export interface FeedParts {
   readonly inner: Adapter
   readonly host: AdapterHost
   readonly standing: Standing
-  readonly consumer: string
-  readonly ackWaitMs: number
+  readonly definition: ResolvedConsumer
+  /** Subjects of the consumer's stream. */
+  readonly subjects: readonly string[]
+  /** The inner backend seems to have lost messages of the consumer's stream. */
+  readonly onMissing: () => void
   readonly onStopped?: (feed: LedgerFeed) => void
 }
 
-/** In doubt: the ledger has to be asked. */
 interface Arrived {
   readonly delivery: LedgerDelivery
+  /** The ledger has to be asked whether it is settled. */
   readonly isInDoubt: boolean
+  /** The ledger has to be asked what should have come before. */
+  readonly gap: Gap | undefined
 }
 
 export class LedgerFeed implements Sink, Feed {
@@ -40,6 +47,8 @@ export class LedgerFeed implements Sink, Feed {
   readonly #parts: FeedParts
   readonly #sink: Sink
   readonly #owed: Set<number>
+  /** Only where keys are ordered. */
+  readonly #order: KeyOrder | undefined
   /** Arrived, behind a question. */
   #line: Arrived[] = []
   #isAsking = false
@@ -50,10 +59,11 @@ export class LedgerFeed implements Sink, Feed {
   foreign = 0
 
   constructor(parts: FeedParts, sink: Sink) {
-    this.consumer = parts.consumer
+    this.consumer = parts.definition.name
     this.#parts = parts
     this.#sink = sink
     this.#owed = new Set(parts.standing.owed)
+    this.#order = parts.definition.order === 'key' ? this.#keyOrder() : undefined
   }
 
   /** The inner feed may deliver before it is known here. */
@@ -76,6 +86,7 @@ export class LedgerFeed implements Sink, Feed {
 
   async stop(): Promise<void> {
     this.#isStopped = true
+    this.#order?.stop()
     this.#parts.onStopped?.(this)
     await this.#feed?.stop()
     const unheard = this.#line.map(({ delivery }) => delivery.inner)
@@ -96,8 +107,8 @@ export class LedgerFeed implements Sink, Feed {
     }
     if (done.length > 0) this.#passOver(done)
     if (arrived.length === 0) return
-    if (!this.#isAsking && !arrived.some(({ isInDoubt }) => isInDoubt))
-      return this.#sink.deliver(arrived.map(({ delivery }) => delivery))
+    if (!this.#isAsking && !arrived.some(({ isInDoubt, gap }) => isInDoubt || gap !== undefined))
+      return this.#handOut(arrived.map(({ delivery }) => delivery))
     this.#line.push(...arrived)
     if (!this.#isAsking) void this.#ask()
   }
@@ -125,41 +136,56 @@ export class LedgerFeed implements Sink, Feed {
   }
 
   #arrival(delivery: Delivery, stamp: Stamp): Arrived {
-    const { standing, host, ackWaitMs } = this.#parts
+    const { standing, host, definition } = this.#parts
     const { id, highest } = standing
-    const receiver = { consumer: id, ackWaitMs }
+    const receiver = { consumer: id, ackWaitMs: definition.ackWaitMs }
     const isLate = delivery.message.time - stamp.timeMs > LATE_MS
     const isInDoubt = stamp.isAgain || isLate || delivery.attempt > 1 || stamp.position <= highest
     const message = fromInner(delivery.message, stamp)
-    return { delivery: new LedgerDelivery(message, delivery, receiver, host.clock.monotonic()), isInDoubt }
+    const gap = this.#order?.gapBefore(stamp.position, delivery.message.sequence)
+    return { delivery: new LedgerDelivery(message, delivery, receiver, host.clock.monotonic()), isInDoubt, gap }
   }
 
   async #ask(): Promise<void> {
     this.#isAsking = true
     while (this.#line.length > 0 && !this.#isStopped) {
       const line = [...this.#line]
-      const positions = line.filter(({ isInDoubt }) => isInDoubt).map(({ delivery }) => delivery.message.sequence)
-      const done = await this.#notNeeded(positions)
+      const done = await this.#answers(line)
       if (done === undefined || this.#isStopped) continue
       this.#line = this.#line.slice(line.length)
       const isDone = ({ delivery }: Arrived): boolean => done.has(delivery.message.sequence)
       this.#passOver(line.filter(isDone).map(({ delivery }) => delivery.inner))
       const needed = line.filter((each) => !isDone(each)).map(({ delivery }) => delivery)
-      if (needed.length > 0) this.#sink.deliver(needed)
+      if (needed.length > 0) this.#handOut(needed)
     }
     // In the same breath as the last look at the line: nothing can arrive in between.
     this.#isAsking = false
   }
 
-  /** Undefined when nobody could be asked; waits a little then. */
+  /** Which of them need not be handed out, when their keys wait for what should have come before. Undefined when nobody could be asked. */
+  async #answers(line: readonly Arrived[]): Promise<ReadonlySet<number> | undefined> {
+    const doubtful = line.filter(({ isInDoubt }) => isInDoubt).map(({ delivery }) => delivery.message.sequence)
+    const gaps = line.flatMap(({ gap }) => gap ?? [])
+    const arrived = new Set(line.map(({ delivery }) => delivery.message.sequence))
+    const isClosed = await this.#asked(async () => this.#order?.close(gaps, arrived).then(() => true) ?? true)
+    return isClosed === undefined ? undefined : await this.#notNeeded(doubtful)
+  }
+
   async #notNeeded(positions: readonly number[]): Promise<ReadonlySet<number> | undefined> {
     if (positions.length === 0) return new Set()
-    const { database, standing, host, consumer } = this.#parts
+    const { database, standing } = this.#parts
+    const statement = notNeeded(database.schema, standing.id, positions)
+    const rows = await this.#asked(() => database.query<Position>('work', statement))
+    return rows === undefined ? undefined : new Set(rows.map(({ position }) => Number(position)))
+  }
+
+  /** Undefined when the ledger could not be asked; waits a little then. */
+  async #asked<Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> {
+    const { host } = this.#parts
     try {
-      const rows = await database.query<Position>('work', notNeeded(database.schema, standing.id, positions))
-      return new Set(rows.map(({ position }) => Number(position)))
+      return await question()
     } catch (thrown) {
-      const fields = { consumer, error: describeThrown(thrown) }
+      const fields = { consumer: this.consumer, error: describeThrown(thrown) }
       host.logger.log('debug', '[dual] nobody can say yet which messages are settled', fields)
       // Waiting here is no attempt that failed.
       void this.#settle(
@@ -169,6 +195,11 @@ export class LedgerFeed implements Sink, Feed {
       await new Promise<void>((resolve) => void host.clock.timer(RETRY_MS, resolve))
       return undefined
     }
+  }
+
+  #handOut(deliveries: readonly LedgerDelivery[]): void {
+    this.#sink.deliver(deliveries)
+    this.#order?.handedOut(deliveries.length)
   }
 
   /** Newer messages of their keys may have waited for them: after an attempt whose settlement was recorded, and its answer lost. */
@@ -183,6 +214,22 @@ export class LedgerFeed implements Sink, Feed {
     this.foreign++
     void this.#settle([delivery], 'aside')
     this.grant(1)
+  }
+
+  #keyOrder(): KeyOrder {
+    const { database, host, standing, definition, subjects, onMissing } = this.#parts
+    const { stream, filters, ackWaitMs, maxInFlight, partitions } = definition
+    return new KeyOrder({
+      isWhole: partitions === 1 && (filters.includes('>') || subjects.every((subject) => filters.includes(subject))),
+      ...{ database, clock: host.clock, stream, consumer: standing.id, ackWaitMs, onMissing },
+      floor: Math.min(standing.floor, ...[...standing.owed].map((position) => position - 1)),
+      maxInFlight: maxInFlight / partitions,
+      sink: this.#sink,
+      onGivenUp: (messages) => {
+        const fields = { consumer: this.consumer, messages, maxInFlight }
+        host.logger.log('warn', '[dual] keys do not wait any longer for what the inner backend has lost', fields)
+      },
+    })
   }
 
   async #settle(deliveries: readonly Delivery[], how: 'ack' | 'release' | 'working' | 'aside'): Promise<void> {

@@ -30,6 +30,8 @@ export class StreamWatch {
   #pause = 1
   /** For `health()`; `''` when all is well. */
   note = ''
+  /** A consumer misses something. */
+  isSuspected = false
 
   constructor(parts: StreamWatchParts, stream: LedgerStream) {
     this.#parts = parts
@@ -50,7 +52,10 @@ export class StreamWatch {
 
   async #look(mark: InnerMark, report: StreamReport | undefined): Promise<Suspicion | undefined> {
     const place = placeSuspicion(mark, report)
+    const isSuspected = this.isSuspected
+    this.isSuspected = false
     if (place !== undefined || report === undefined) return place
+    if (isSuspected) return 'hole'
     if (await this.#isAhead()) return 'ahead'
     const fewer = await countSuspicion(this.#parts, this.#stream)
     if (fewer !== undefined) return fewer

@@ -44,6 +44,13 @@ export class Watch {
     this.#timer = clock.timer(compareEveryMs, () => void this.compare().then(() => this.start()), { ref: false })
   }
 
+  /** Somebody misses messages of a stream: it is compared now. */
+  suspect(stream: LedgerStream): void {
+    if (this.#parts.compareEveryMs === 0 || this.#closing.signal.aborted) return
+    this.#watch(stream).isSuspected = true
+    void this.compare()
+  }
+
   /** Resolves when nothing is under way any more. */
   async stop(): Promise<void> {
     this.#closing.abort()

@@ -7,6 +7,7 @@ import type { Delivery, Sink } from '../../../../src/adapter.js'
 import { systemClock } from '../../../../src/clock.js'
 import { silentLogger } from '../../../../src/logger.js'
 import { NO_HEADERS } from '../../../../src/message.js'
+import { resolveConsumer } from '../../../../src/topology.js'
 import { until } from '../../../../testing/suite/expect.js'
 import { type PostgresServer, startPostgres } from '../../../servers/postgres.js'
 import { LedgerLab } from '../fixtures/ledger-lab.js'
@@ -33,8 +34,17 @@ it('hands out in the order of arrival what comes just after the ledger has answe
   }
   const host = { clock: systemClock, logger: silentLogger, random: Math.random, strict: false }
   const standing = { id, innerFrom: 'all', floor: 0, owed: new Set<number>(), highest: 0 } as const
+  const definition = resolveConsumer({ stream: 'orders', name: 'billing' }, ['orders.>'])
   const feed = new LedgerFeed(
-    { database: lab.database, inner: memory(), host, standing, consumer: 'billing', ackWaitMs: 30_000 },
+    {
+      database: lab.database,
+      inner: memory(),
+      host,
+      standing,
+      definition,
+      subjects: ['orders.>'],
+      onMissing: () => {},
+    },
     sink,
   )
 

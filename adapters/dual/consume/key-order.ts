@@ -1,0 +1,166 @@
+/**
+ * The order of keys across what the inner backend has lost, or has not got yet. Positions and places (sequences of the inner stream) advance
+ * side by side; where a position runs ahead of its place, something that belongs in between is not there: the tail that a broker lost, a hole
+ * (only who is handed the whole stream sees one), a message of another process that is still on its way. The ledger says what it is; its keys
+ * wait until it comes, or need not come any more.
+ *
+ *   position ran ahead --> asked --> awaited -- delivered, settled elsewhere, over age --> done
+ *                                       +------ not on its way: the stream is compared with the ledger
+ */
+import type { Sink } from '../../../src/adapter.js'
+import type { Clock, Timer } from '../../../src/clock.js'
+import type { StoredMessage } from '../../../src/message.js'
+import type { Database } from '../database/database.js'
+import { toStored } from '../ledger-row.js'
+import { type UnsettledRow, unsettledBetween } from '../sql/unsettled-between.js'
+
+const PAGE = 1000
+const LOOK_MS = 500
+/** What another process has just stored is there by then. */
+const PATIENCE_MS = 1000
+/** Between two alarms, at first and at most. */
+const [ALARM_MS, RARELY_MS] = [1000, 30_000]
+/** Of what may be in flight: the rest is for what is awaited. */
+const BLOCKED = 0.9
+
+/** Positions of which nobody knows here, both ends exclusive. */
+export interface Gap {
+  readonly after: number
+  readonly before: number
+  /** Before the first delivery: what is missing may be with a process that is gone, until its ack wait is over. */
+  readonly isFirst: boolean
+}
+
+export interface KeyOrderParts {
+  readonly database: Database
+  readonly clock: Clock
+  readonly stream: string
+  /** Row of the consumer. */
+  readonly consumer: number
+  /** Everything up to here is settled. */
+  readonly floor: number
+  readonly ackWaitMs: number
+  /** It is handed every message of the stream, so that no place is another consumer's. */
+  readonly isWhole: boolean
+  /** How many deliveries may be unsettled. */
+  readonly maxInFlight: number
+  readonly sink: Pick<Sink, 'awaiting' | 'gone'>
+  /** The inner backend seems to have lost something. */
+  readonly onMissing: () => void
+  /** So much waits that nothing else can come: the order is given up. */
+  readonly onGivenUp: (messages: number) => void
+}
+
+interface Awaited {
+  readonly message: StoredMessage
+  /** Before that it may be with somebody who has stopped, or on its way. */
+  readonly patientUntil: number
+}
+
+export class KeyOrder {
+  readonly #parts: KeyOrderParts
+  readonly #awaited = new Map<number, Awaited>()
+  /** The highest position that was delivered, and its place. */
+  #highest: number
+  #place = Number.POSITIVE_INFINITY
+  /** Deliveries that wait behind an awaited one, at most. */
+  #blocked = 0
+  #timer: Timer | undefined
+  #alarmAt = 0
+  #alarmMs = ALARM_MS
+  #isStopped = false
+
+  constructor(parts: KeyOrderParts) {
+    this.#parts = parts
+    this.#highest = parts.floor
+  }
+
+  /** Called for each delivery in the order of arrival. @param place its sequence in the inner stream */
+  gapBefore(position: number, place: number): Gap | undefined {
+    this.#awaited.delete(position)
+    const after = this.#highest
+    if (position <= after) return undefined
+    const isFirst = this.#place === Number.POSITIVE_INFINITY
+    const steps = this.#parts.isWhole ? 1 : Math.max(1, place - this.#place)
+    this.#highest = position
+    this.#place = place
+    return position - after > steps ? { after, before: position, isFirst } : undefined
+  }
+
+  /** Makes the keys of what is missing in the gaps wait. Rejects when the ledger cannot be asked. @param arrived positions that wait here */
+  async close(gaps: readonly Gap[], arrived: ReadonlySet<number>): Promise<void> {
+    if (gaps.length === 0) return
+    // In the order of arrival, and so of positions.
+    const [after = 0, before = 0] = [gaps[0]?.after, gaps.at(-1)?.before]
+    const rows = await this.#unsettled(after, before)
+    const { clock, ackWaitMs } = this.#parts
+    const patientUntil = clock.monotonic() + PATIENCE_MS + (gaps[0]?.isFirst === true ? ackWaitMs : 0)
+    const missing = rows.map(({ message }) => message).filter(({ sequence }) => !arrived.has(sequence))
+    if (missing.length === 0 || this.#isStopped) return
+    for (const message of missing) this.#awaited.set(message.sequence, { message, patientUntil })
+    this.#parts.sink.awaiting(missing)
+    this.#lookLater()
+  }
+
+  /** These are handed out now, as far as their keys allow. */
+  handedOut(count: number): void {
+    if (this.#awaited.size === 0) this.#blocked = 0
+    else this.#blocked += count
+    if (this.#blocked < BLOCKED * this.#parts.maxInFlight) return
+    this.#parts.onGivenUp(this.#awaited.size)
+    this.#giveUp([...this.#awaited.values()])
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#timer?.cancel()
+  }
+
+  #lookLater(): void {
+    if (this.#isStopped || this.#awaited.size === 0) return
+    this.#timer ??= this.#parts.clock.timer(LOOK_MS, () => void this.#look(), { ref: false })
+  }
+
+  /** What is settled or gone needs no waiting; what nobody is sending is missing. */
+  async #look(): Promise<void> {
+    const positions = [...this.#awaited.keys()].sort((a, b) => a - b)
+    const [first = 0, last = 0] = [positions[0], positions.at(-1)]
+    const rows = await this.#unsettled(first - 1, last + 1).catch(() => undefined)
+    this.#timer = undefined
+    if (rows !== undefined && !this.#isStopped) {
+      const waiting = new Map(rows.map(({ message, isWaiting }) => [message.sequence, isWaiting]))
+      this.#giveUp(positions.flatMap((position) => (waiting.has(position) ? [] : (this.#awaited.get(position) ?? []))))
+      this.#complain(positions.filter((position) => waiting.get(position) === false))
+    }
+    this.#lookLater()
+  }
+
+  #complain(positions: readonly number[]): void {
+    const now = this.#parts.clock.monotonic()
+    const isOverdue = positions.some((position) => now >= (this.#awaited.get(position)?.patientUntil ?? now + 1))
+    if (!isOverdue) this.#alarmMs = ALARM_MS
+    if (!isOverdue || now < this.#alarmAt) return
+    this.#alarmAt = now + this.#alarmMs
+    this.#alarmMs = Math.min(RARELY_MS, 2 * this.#alarmMs)
+    this.#parts.onMissing()
+  }
+
+  #giveUp(awaited: readonly Awaited[]): void {
+    const messages = awaited.map(({ message }) => message)
+    for (const { sequence } of messages) this.#awaited.delete(sequence)
+    if (this.#awaited.size === 0) this.#blocked = 0
+    if (messages.length > 0) this.#parts.sink.gone(messages)
+  }
+
+  async #unsettled(after: number, before: number): Promise<{ message: StoredMessage; isWaiting: boolean }[]> {
+    const { database, consumer, stream } = this.#parts
+    const found: { message: StoredMessage; isWaiting: boolean }[] = []
+    for (let from = after; ; ) {
+      const statement = unsettledBetween(database.schema, consumer, from, before, PAGE)
+      const rows = await database.query<UnsettledRow>('work', statement)
+      found.push(...rows.map((row) => ({ message: toStored(stream, row), isWaiting: row.is_waiting })))
+      if (rows.length < PAGE) return found
+      from = found.at(-1)?.message.sequence ?? before
+    }
+  }
+}
