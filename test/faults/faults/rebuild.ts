@@ -14,6 +14,7 @@ const LATEST_KILL_MS = 400
 const REST_MS = 300
 const PER_SECOND = 40
 const LOOK_MS = 50
+const PUBLISHED_WITHIN_MS = 60_000
 
 async function deleteStream({ nats }: World): Promise<void> {
   const client = await connect({ servers: nats.map(({ url }) => url), timeout: 20_000 })
@@ -34,7 +35,11 @@ function producers(world: World): [ClientProcess, ClientProcess] {
 /** It is under load before it is killed: a process that was killed before it did anything proves nothing. */
 async function publishes(producer: ClientProcess): Promise<void> {
   producer.tell({ do: 'produce', perSecond: PER_SECOND })
-  while (producer.accepted === 0 && !producer.isOver) await wait(LOOK_MS)
+  const giveUpAt = performance.now() + PUBLISHED_WITHIN_MS
+  while (producer.accepted === 0 && !producer.isOver) {
+    if (performance.now() > giveUpAt) throw new Error(`${producer.proc}: nothing was accepted. ${producer.trouble}`)
+    await wait(LOOK_MS)
+  }
 }
 
 export const rebuilt: Fault = {

@@ -6,6 +6,7 @@ import type { ClientSetting, Command, GroupLag, Said } from '../client/setting.j
 
 const SCRIPT = fileURLToPath(new URL('../client/main.ts', import.meta.url))
 const ANSWER_WITHIN_MS = 60_000
+const STARTS = 5
 
 export class ClientProcess {
   readonly setting: ClientSetting
@@ -17,11 +18,17 @@ export class ClientProcess {
   readonly #waiting = new Set<(said: Said | undefined) => void>()
   #isOver = false
 
-  /** Resolves once it is connected and its consumers are served. */
+  /** Resolves once it is connected and its consumers are served. Who ends before that is started anew, as a supervisor would. */
   static async start(setting: ClientSetting): Promise<ClientProcess> {
-    const started = new ClientProcess(setting)
-    await started.#hears('ready')
-    return started
+    for (let starts = 1; ; starts++) {
+      const started = new ClientProcess(setting)
+      try {
+        await started.#hears('ready')
+        return started
+      } catch (thrown) {
+        if (!started.#isOver || starts === STARTS) throw thrown
+      }
+    }
   }
 
   private constructor(setting: ClientSetting) {
