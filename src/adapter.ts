@@ -81,7 +81,10 @@ export interface Adapter {
    */
   publish(batch: readonly Outgoing[], timeoutMs: number): readonly PublishOutcome[] | Promise<readonly PublishOutcome[]>
 
-  /** Payload and headers that it surely takes whatever id and key a message has, in bytes; for who must know before publishing. Default: any. */
+  /**
+   * Payload and headers that it surely takes whatever id and key a message has, in bytes; for who must know before publishing. Dead
+   * letters and redriven messages may take `SPARE_BYTES` more (`message.ts`). Default: any.
+   */
   maxMessageBytes?(): number
 
   /**

@@ -65,11 +65,14 @@ export function resolveBus(options: BusOptions): ResolvedBus {
     throw invalid('adapter', options?.adapter, "an adapter, such as memory() from 'busbar/memory'")
   const { adapter, clock = systemClock, logger = silentLogger, random = Math.random } = options
   const defaults = optionsOf('defaults', options.defaults)
+  const ofStreams = optionsOf('defaults.stream', defaults.stream)
+  // Here, because a bad one would be found at the first consumer only, or not at all.
+  optionsOf('defaults.pool', defaults.pool)
   const strict = flagOf('strict', options.strict ?? false)
   checkLent(options)
   const declared = options.streams ?? []
   const takesDead = resolveStreams(declared).some(({ subjects }) => subjects.some((at) => match(at, 'dead.letter')))
-  const streams = (takesDead ? declared : [...declared, DEAD_STREAM]).map((own) => ({ ...defaults.stream, ...own }))
+  const streams = (takesDead ? declared : [...declared, DEAD_STREAM]).map((own) => ({ ...ofStreams, ...own }))
   if (strict) assertDurable(adapter, streams)
   return {
     adapter,

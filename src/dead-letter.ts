@@ -7,7 +7,15 @@ import { decode } from './codec.js'
 import { flagOf, invalid, optionsOf, wholeNumber } from './duration.js'
 import { escapeUnits, unescapeUnits } from './escape.js'
 import type { Failure } from './failure-log.js'
-import { type Headers, type Outgoing, REDRIVE_HEADER, type StoredMessage, userHeaders, withHeaders } from './message.js'
+import {
+  DEAD_PREFIX,
+  type Headers,
+  type Outgoing,
+  REDRIVE_HEADER,
+  type StoredMessage,
+  userHeaders,
+  withHeaders,
+} from './message.js'
 import type { DeadReason } from './retry.js'
 import { checkSubject } from './subject.js'
 import { assertSupported } from './support.js'
@@ -56,7 +64,6 @@ export interface DeadLetters {
   discard(selection?: DeadLetterSelection): Promise<{ readonly matched: number; readonly discarded: number }>
 }
 
-const DEAD_PREFIX = 'Busbar-Dead-'
 const UNPRINTABLE = /[^ -$&-~]/g
 
 /**

@@ -19,8 +19,8 @@ import { beginWork } from './transaction.js'
 import { WorkerPool } from './worker-pool.js'
 import type { BatchPoolOptions, PoolOptions, PoolStats, StopReport } from './worker-pool-options.js'
 
-/** Error text of a dead letter is cut to the second length when the first makes the message too large for its stream. */
-const [FULL_ERROR, SHORT_ERROR] = [4096, 128] as const
+/** Error text of a dead letter is cut to the next length when it makes the message too large for its stream. */
+const [FULL_ERROR, SHORT_ERROR, NO_ERROR] = [4096, 128, 0] as const
 
 export class Pools {
   readonly #bus: ResolvedBus
@@ -108,9 +108,10 @@ export class Pools {
         ? this.#publisher.store(letter)
         : this.#publisher.bury(adapter.ledger, delivery, letter)
     }
-    await store(FULL_ERROR).catch((thrown: unknown) => {
+    const orElse = (errorLength: number) => (thrown: unknown) => {
       if (!isBusError(thrown, 'BUS_TOO_LARGE')) throw thrown
-      return store(SHORT_ERROR)
-    })
+      return store(errorLength)
+    }
+    await store(FULL_ERROR).catch(orElse(SHORT_ERROR)).catch(orElse(NO_ERROR))
   }
 }

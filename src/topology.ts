@@ -21,7 +21,10 @@ export interface StreamDefinition {
   readonly maxBytes?: number
   /** Messages kept. Default: unlimited. */
   readonly maxMessages?: number
-  /** Largest payload plus headers, in bytes. Default 1 MiB, the NATS default. */
+  /**
+   * Largest payload plus headers, in bytes. Default 1 MiB, the NATS default. A dead letter is up to 8 KiB larger than its message, and so
+   * should be the limit of the stream that takes it; that of the stream `dead` which is added is.
+   */
   readonly maxMessageBytes?: number
   /** A full stream refuses new messages (`'new'`, default) or drops the oldest, settled or not (`'old'`). */
   readonly discard?: 'new' | 'old'

@@ -20,7 +20,7 @@ import type { Delivery, Feed, Sink } from './adapter.js'
 import { Attempt, type AttemptOwner, type Held } from './attempt.js'
 import { type Timer, withTimeLimit } from './clock.js'
 import { Deadlines } from './deadlines.js'
-import { type Duration, durationMs } from './duration.js'
+import { type Duration, durationMs, optionsOf } from './duration.js'
 import { BusError } from './errors.js'
 import { Intake } from './intake.js'
 import { REDRIVE_HEADER, type StoredMessage } from './message.js'
@@ -85,7 +85,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
   }
 
   async stop(options: { readonly within?: Duration } = {}): Promise<StopReport> {
-    const { within } = options
+    const { within } = optionsOf('options', options)
     this.#stopping ??= this.#drain(within === undefined ? this.#settings.stopWithinMs : durationMs('within', within))
     return this.#stopping
   }

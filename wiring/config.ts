@@ -79,6 +79,9 @@ const messageBus = z.enum(Object.keys(ADAPTERS) as AdapterName[], {
 /** As `topology.ts` has it: a bad value is to be found before the first consumer starts. */
 const MIN_ACK_WAIT_MS = 50
 
+/** As `subject.ts` has it, without wildcards: what servers read as part of a subject and nothing else. */
+const SUBJECT_TOKEN = /^(?!\$)[!-)+,\-/-=?-~]{1,256}$/
+
 /** Every variable that busbar knows. `.env.example` explains each. */
 const variables = {
   MESSAGE_BUS: messageBus,
@@ -92,7 +95,12 @@ const variables = {
   NATS_TLS_CERT: text.optional(),
   NATS_TLS_KEY: text.optional(),
   NATS_ALLOW_INSECURE: flag.optional(),
-  NATS_INBOX_PREFIX: text.regex(/^[^\s.*>]+(\.[^\s.*>]+)*$/, 'is not a subject without wildcards').optional(),
+  NATS_INBOX_PREFIX: text
+    .refine(
+      (value) => value.split('.').every((token) => SUBJECT_TOKEN.test(token)),
+      'is not a subject without wildcards',
+    )
+    .optional(),
   NATS_SYNC_INTERVAL: z.union([z.literal('always'), duration()], "is not 'always' or a duration").optional(),
   NATS_MONITOR_URL: url('http:', 'https:').optional(),
   NATS_STREAM_NAME: text.regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not 1 to 64 letters, digits, "-" or "_"').optional(),

@@ -27,7 +27,7 @@ import type {
   Sink,
 } from '../../src/adapter.js'
 import { BusError } from '../../src/errors.js'
-import type { Outgoing } from '../../src/message.js'
+import { type Outgoing, SPARE_BYTES } from '../../src/message.js'
 import type { ResolvedConsumer, ResolvedStream } from '../../src/topology.js'
 import { Connection } from './connect/connection.js'
 import type { JetStreamOptions } from './connect/options.js'
@@ -125,9 +125,8 @@ export class JetStreamAdapter implements Adapter {
   }
 
   maxMessageBytes(): number {
-    return (
-      (this.#connection.isConnected ? this.#connection.server.max_payload : Number.POSITIVE_INFINITY) - OWN_HEADER_BYTES
-    )
+    const most = this.#connection.isConnected ? this.#connection.server.max_payload : Number.POSITIVE_INFINITY
+    return most - OWN_HEADER_BYTES - SPARE_BYTES
   }
 
   async attach(definition: ResolvedConsumer, sink: Sink): Promise<Feed> {

@@ -1,6 +1,7 @@
 /** Bad input to a bus: each is refused with its code, and nothing has happened afterwards. */
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { jetstream } from '../../adapters/jetstream/index.js'
 import { memory } from '../../adapters/memory/index.js'
 import {
   type ConsumerDefinition,
@@ -11,6 +12,7 @@ import {
   type PublishOptions,
   topic,
 } from '../../src/index.js'
+import { until } from '../../testing/suite/expect.js'
 import { codeOf, codeOfAsync } from '../code-of.js'
 
 const orders = topic('s.{id}', { schema: z.object({ total: z.number() }) })
@@ -118,6 +120,23 @@ const others: readonly Case[] = [
   ['close with a bad deadline', 'BUS_INVALID_OPTION', (bus) => bus.close({ within: -1 })],
 ]
 
+/** Everything that takes an object of options, or none. */
+const optional: readonly (readonly [what: string, call: (bus: MessageBus, bad: never) => unknown])[] = [
+  ['publish', (bus, bad) => bus.publish('s.a', 1, bad)],
+  ['publishBatch', (bus, bad) => bus.publishBatch([{ to: 's.a', data: 1 }], bad)],
+  ['an entry of publishBatch', (bus, bad) => bus.publishBatch([{ to: 's.a', data: 1, options: bad }])],
+  ['signal', (bus, bad) => bus.signal('a', 1, bad)],
+  ['subscribe', (bus, bad) => bus.subscribe('s.>', noop, bad)],
+  ['consume', (bus, bad) => bus.consume(definition({}), noop, bad)],
+  ['request', (bus, bad) => bus.request('a', 1, bad)],
+  ['close', (bus, bad) => bus.close(bad)],
+  ['list', (bus, bad) => first(bus.deadLetters('c').list(bad))],
+  ['redrive', (bus, bad) => bus.deadLetters('c').redrive(bad)],
+  ['discard', (bus, bad) => bus.deadLetters('c').discard(bad)],
+  ['memory', (_, bad) => memory(bad)],
+  ['jetstream', (_, bad) => jetstream(bad)],
+]
+
 function first(all: AsyncIterable<unknown>): Promise<unknown> {
   return all[Symbol.asyncIterator]().next()
 }
@@ -130,6 +149,24 @@ describe('bad input has no effect and a code', () => {
       })
     }
   }
+})
+
+describe('options that are no object', () => {
+  const badOptions = [null, 5, 'x', true] as readonly unknown[] as readonly never[]
+
+  it.each(optional)('are refused by %s, without effect', async (_, call) => {
+    for (const bad of badOptions) expect(await refusal((bus) => call(bus, bad))).toBe('BUS_INVALID_OPTION')
+  })
+
+  it('do not stop a pool', async () => {
+    await using bus = await open()
+    const handled: unknown[] = []
+    const pool = await bus.consume(definition({}), ({ data }) => void handled.push(data))
+    for (const bad of badOptions) expect(await codeOfAsync(() => pool.stop(bad))).toBe('BUS_INVALID_OPTION')
+    await bus.publish('s.a', 1)
+    await until(() => handled.length === 1, 'the pool to go on')
+    expect(await pool.stop()).toMatchObject({ aborted: 0 })
+  })
 })
 
 describe('a publish', () => {

@@ -44,6 +44,9 @@ describe('a bus', () => {
     expect(refusal({ adapter, streams: [{ ...stream, name: 'a b' }] })).toBe('BUS_INVALID_OPTION')
     expect(refusal({ adapter, streams: [{ ...stream, subjects: ['a..b'] }] })).toBe('BUS_INVALID_SUBJECT')
     expect(refusal({ adapter, defaults: { shutdownWithin: 'soon' } })).toBe('BUS_INVALID_OPTION')
+    for (const bad of [null, 5, 'x'])
+      for (const defaults of [bad, { stream: bad }, { pool: bad }])
+        expect([defaults, refusal({ adapter, defaults })]).toEqual([defaults, 'BUS_INVALID_OPTION'])
   })
 
   it('that is strict refuses streams that this backend would lose with its process', () => {

@@ -56,9 +56,10 @@ export const delayed: GroupDefinition = {
       const bus = await s.bus()
       const got = s.collector()
       await bus.consume(s.consumer(), got.collect, s.pool({ concurrency: 1 }))
-      for (const delay of [300, 40, 170]) await bus.publish(s.to('a'), delay, { delay })
+      const delays = [600, 80, 340]
+      await bus.publishBatch(delays.map((delay) => ({ to: s.to('a'), data: delay, options: { delay } })))
       await got.reached(3)
-      assert.deepEqual(got.data, [40, 170, 300])
+      assert.deepEqual(got.data, [80, 340, 600])
     }),
 
     when('delayedPublish', 'a batch may mix delayed and immediate messages', async (s) => {

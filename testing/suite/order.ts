@@ -90,7 +90,7 @@ export const order: GroupDefinition = {
           seen.push(`${message.key} ${message.data}`)
           if (message.data === 1 && message.key === 'red' && attempt === 1) throw new Error('once')
         },
-        s.pool({ concurrency: 1, prefetch: 0, retry: slowRetry }),
+        s.pool({ concurrency: 1, prefetch: 0, retry: { ...slowRetry, backoff: [2000] } }),
       )
       await s.idle(bus)
       assert.deepEqual(seen, ['red 1', 'blue 1', ...range(1, 40).map((n) => `red ${n}`)])

@@ -8,7 +8,8 @@ import { until } from './expect.js'
 import { type GroupDefinition, scenario } from './harness.js'
 import type { Scene } from './scene.js'
 
-const ACK_WAIT_MS = 150
+/** Long enough that a busy machine does not stand still for it by itself. */
+const ACK_WAIT_MS = 600
 
 /** The system's, whose timers fire only while it is not suspended. */
 class SuspendableClock implements Clock {

@@ -4,7 +4,7 @@
  */
 import type { Adapter, PublishOutcome } from '../../../src/adapter.js'
 import { BusError } from '../../../src/errors.js'
-import { messageBytes, type Outgoing } from '../../../src/message.js'
+import { messageBytes, type Outgoing, usableSpare } from '../../../src/message.js'
 import { STAMP_BYTES } from '../stamp.js'
 import type { LedgerStream, Streams } from '../streams.js'
 import type { Draft } from './drafts.js'
@@ -63,7 +63,8 @@ export class Publisher {
   #tooLarge(message: Outgoing, { definition }: LedgerStream): BusError | undefined {
     const { name, maxMessageBytes, maxBytes } = definition
     const bytes = messageBytes(message)
-    const inner = (this.#inner.maxMessageBytes?.() ?? Number.POSITIVE_INFINITY) - STAMP_BYTES
+    const allowed = this.#inner.maxMessageBytes?.() ?? Number.POSITIVE_INFINITY
+    const inner = allowed + usableSpare(message.headers) - STAMP_BYTES
     if (bytes <= maxMessageBytes && bytes <= maxBytes && bytes <= inner) return undefined
     const problem =
       bytes > Math.min(maxMessageBytes, maxBytes)

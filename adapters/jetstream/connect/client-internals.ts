@@ -4,7 +4,8 @@ import type { NatsConnection } from '@nats-io/transport-node'
 
 interface Internals {
   readonly protocol?: {
-    readonly transport?: { readonly socket?: { destroy?(): void } }
+    readonly transport?: { done?: boolean; readonly socket?: { destroy?(): void } }
+    prepare?(): unknown
     readonly servers?: {
       getServers?(): { readonly listen: string; tlsName: string }[]
       addServer?(address: string): void
@@ -18,6 +19,21 @@ interface Internals {
  */
 export function cutLink(nats: NatsConnection): void {
   internalsOf(nats).protocol?.transport?.socket?.destroy?.()
+}
+
+/**
+ * Ends what the client's own `close()` leaves behind: a link that is still being made. It would stay for as long as the other side keeps
+ * silent, or be made after all once a host name is found.
+ */
+export function endLink(nats: NatsConnection): void {
+  const { protocol } = internalsOf(nats)
+  if (protocol?.prepare === undefined) return
+  protocol.prepare = () => {
+    throw new Error('the connection was closed')
+  }
+  // Looked at by the client as soon as the other side has taken the link; until then the socket is nobody's.
+  if (protocol.transport?.done === false) protocol.transport.done = true
+  cutLink(nats)
 }
 
 /** Puts back servers that the client struck off its list because they did not answer the first time. */

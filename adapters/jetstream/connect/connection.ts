@@ -9,6 +9,7 @@ import { createInbox, type NatsConnection, type ServerInfo } from '@nats-io/tran
 import type { AdapterHost } from '../../../src/adapter.js'
 import { withTimeLimit } from '../../../src/clock.js'
 import { BusError, describeThrown } from '../../../src/errors.js'
+import { endLink } from './client-internals.js'
 import { dial } from './dial.js'
 import { Link, type LinkEvents, type LinkParts } from './link.js'
 import type { JetStreamOptions } from './options.js'
@@ -141,6 +142,7 @@ export class Connection {
     // A flush that nobody answers would wait for ever.
     if (isConnected) await withTimeLimit(nats.flush(), FLUSH_MS, this.#host.clock).catch(() => {})
     await nats.close().catch(() => {})
+    endLink(nats)
   }
 
   #linkParts(host: AdapterHost, pace: Pace): LinkParts {

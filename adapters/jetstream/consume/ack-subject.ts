@@ -23,7 +23,7 @@ export interface DeliveryFacts {
 
 const START = '$JS.ACK.'
 const DOT = 46
-const ZERO = 48
+const [ZERO, NINE] = [48, 57]
 /** Dots behind the start. */
 const [SHORT_DOTS, LONG_DOTS] = [6, 8]
 
@@ -37,14 +37,13 @@ export function parseAckSubject(subject: string): DeliveryFacts | undefined {
   const sequenceAt = skip(subject, countAt, 1)
   const consumerSequenceAt = skip(subject, sequenceAt, 1)
   const timeAt = skip(subject, consumerSequenceAt, 1)
-  return {
-    stream: subject.slice(at, subject.indexOf('.', at)),
-    count: numberAt(subject, countAt),
-    sequence: numberAt(subject, sequenceAt),
-    consumerSequence: numberAt(subject, consumerSequenceAt),
-    time: Math.floor(numberAt(subject, timeAt) / NS_PER_MS),
-    pending: numberAt(subject, skip(subject, timeAt, 1)),
-  }
+  const count = numberAt(subject, countAt)
+  const sequence = numberAt(subject, sequenceAt)
+  const consumerSequence = numberAt(subject, consumerSequenceAt)
+  const time = Math.floor(numberAt(subject, timeAt) / NS_PER_MS)
+  const pending = numberAt(subject, skip(subject, timeAt, 1))
+  if (Number.isNaN(count + sequence + consumerSequence + time + pending)) return undefined
+  return { stream: subject.slice(at, subject.indexOf('.', at)), count, sequence, consumerSequence, time, pending }
 }
 
 function countDots(subject: string): number {
@@ -60,13 +59,15 @@ function skip(subject: string, from: number, tokens: number): number {
   return at
 }
 
-/** Up to the next dot. A time in ns has more digits than a number keeps; the last ones do not matter. */
+/** Up to the next dot; NaN for what is no number. A time in ns has more digits than a number keeps; the last ones do not matter. */
 function numberAt(subject: string, from: number): number {
   let value = 0
-  for (let at = from; at < subject.length; at++) {
+  let at = from
+  for (; at < subject.length; at++) {
     const code = subject.charCodeAt(at)
     if (code === DOT) break
+    if (code < ZERO || code > NINE) return Number.NaN
     value = value * 10 + (code - ZERO)
   }
-  return value
+  return at === from ? Number.NaN : value
 }

@@ -45,6 +45,8 @@ export interface Arrival {
   readonly message: StoredMessage
   readonly reply: string
   readonly count: number
+  /** Position in what the consumer was handed. */
+  readonly consumerSequence: number
   /** Matching messages that were not handed out then. */
   readonly pending: number
 }
@@ -55,7 +57,8 @@ export function toArrival(received: Msg): Arrival | undefined {
   const facts = parseAckSubject(reply)
   if (facts === undefined) return undefined
   const message = toStored(facts, received.subject, headerText(received), received.data)
-  return { message, reply, count: facts.count, pending: facts.pending }
+  const { count, consumerSequence, pending } = facts
+  return { message, reply, count, consumerSequence, pending }
 }
 
 const encode = (text: string): Uint8Array => Buffer.from(text)

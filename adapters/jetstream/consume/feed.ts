@@ -16,9 +16,10 @@ import type { StoredMessage } from '../../../src/message.js'
 import type { ResolvedConsumer } from '../../../src/topology.js'
 import type { Connection } from '../connect/connection.js'
 import { failure, isMissing } from '../failure.js'
+import { Arrivals } from './arrivals.js'
 import { Away } from './away.js'
 import { bringBack, makeAnew } from './consumers.js'
-import { ACK, type Arrival, JetStreamDelivery, type JetStreamSink, nak, term, toArrival, WORKING } from './delivery.js'
+import { ACK, type Arrival, JetStreamDelivery, type JetStreamSink, nak, term, WORKING } from './delivery.js'
 import type { Handbacks } from './handbacks.js'
 import { Origin } from './origin.js'
 import type { Outbound } from './outbound.js'
@@ -45,16 +46,18 @@ export class JetStreamFeed implements Feed {
   readonly #held = new Map<number, JetStreamDelivery>()
   readonly #away: Away
   readonly #stopListening: () => void
-  #arrived: Arrival[] = []
+  readonly #arrivals: Arrivals
   #pending: number
   #pendingAt: number
   readonly origin: Origin
   #asking: Promise<unknown> | undefined
   #look: Timer | undefined
+  #lookMs = LOOK_MS
   #isServed = false
   #isStopped = false
   #isMaking = false
   #prepare: () => Promise<unknown> = async () => {}
+  #isEntitled = (): boolean => true
   #round = 0
 
   /** @param info the consumer as the server has it */
@@ -66,8 +69,12 @@ export class JetStreamFeed implements Feed {
     this.#pending = info.num_pending
     this.#pendingAt = this.#now()
     this.origin = new Origin(parts.connection, parts.stream.created, info)
+    this.#arrivals = new Arrivals(parts.connection.host.clock, {
+      take: (arrived, since) => this.#handOut(arrived, since),
+      account: () => this.#prepare(),
+    })
     const listener = {
-      onMessage: (message: Msg) => this.#receive(message),
+      onMessage: (message: Msg) => this.#arrivals.receive(message),
       onDoubt: () => void this.#verify(),
       onSilence: () => void this.#begin(),
     }
@@ -106,11 +113,13 @@ export class JetStreamFeed implements Feed {
   /**
    * Asks for messages from now on.
    * @param prepare comes before anything is asked for, now and whenever hand-outs may have been lost on their way
+   * @param isEntitled asked before anything is handed out: who is not entitled any more hands it back
    */
-  async serve(prepare: () => Promise<unknown> = async () => {}): Promise<void> {
+  async serve(prepare = this.#prepare, isEntitled = this.#isEntitled): Promise<void> {
     if (this.#isStopped) return
     this.#isServed = true
     this.#prepare = prepare
+    this.#isEntitled = isEntitled
     await this.#begin()
     this.#lookLater()
   }
@@ -118,7 +127,7 @@ export class JetStreamFeed implements Feed {
   /** Asks for nothing more. What is on its way is handed back. */
   async suspend(): Promise<void> {
     // What came before took its credit; what comes from now on leaves it.
-    if (!this.#isStopped) this.#handOut()
+    if (!this.#isStopped) this.#arrivals.flush()
     this.#isServed = false
     await this.#pull.pause()
   }
@@ -130,26 +139,18 @@ export class JetStreamFeed implements Feed {
     if (this.#isServed && round === this.#round) this.#pull.resume()
   }
 
-  /** Messages that an earlier feed left unsettled: their keys wait for them. */
-  expect(messages: readonly StoredMessage[]): void {
+  /** Messages that an earlier feed left unsettled: their keys wait for them. @param upTo how many were handed out by then */
+  expect(messages: readonly StoredMessage[], upTo: number): void {
+    this.#arrivals.isKnown(upTo)
     const strange = this.#away.expect(messages.filter(({ sequence }) => !this.#held.has(sequence)))
     if (strange.length > 0) this.#sink.awaiting(strange)
     this.#lookLater()
   }
 
-  // Arrivals. Nothing of ours runs inside the client's callback (JS-F5).
+  // Arrivals.
 
-  #receive(received: Msg): void {
-    const arrival = toArrival(received)
-    if (arrival === undefined) return
-    if (this.#arrived.length === 0) queueMicrotask(() => this.#handOut())
-    this.#arrived.push(arrival)
-  }
-
-  #handOut(): void {
-    const arrived = this.#arrived
-    this.#arrived = []
-    const expiresAt = this.#now() + this.definition.ackWaitMs
+  #handOut(arrived: readonly Arrival[], since: number): void {
+    const expiresAt = since + this.definition.ackWaitMs
     const deliveries: JetStreamDelivery[] = []
     for (const arrival of arrived) {
       const attempt = this.#attemptOf(arrival)
@@ -157,7 +158,7 @@ export class JetStreamFeed implements Feed {
       else deliveries.push(this.#hold(arrival, attempt, expiresAt))
     }
     this.#pending = arrived.at(-1)?.pending ?? this.#pending
-    if (arrived.length > 0) this.#pendingAt = this.#now()
+    this.#pendingAt = this.#now()
     this.#deliver(deliveries)
   }
 
@@ -188,7 +189,8 @@ export class JetStreamFeed implements Feed {
 
   #deliver(deliveries: readonly JetStreamDelivery[]): void {
     if (deliveries.length === 0) return
-    if (this.#isServed) return this.#sink.deliver(deliveries)
+    if (this.#isServed && this.#isEntitled()) return this.#sink.deliver(deliveries)
+    if (this.#isServed) this.#pull.grant(deliveries.length)
     this.#release(deliveries).catch((thrown: unknown) => this.#log('a hand-back failed', thrown))
   }
 
@@ -256,11 +258,10 @@ export class JetStreamFeed implements Feed {
   /** The consumer as the server has it now; undefined when it cannot be asked. */
   async #askInfo(): Promise<ConsumerInfo | undefined> {
     const { connection } = this.#parts
-    const { stream, name } = this.definition
     const askedAt = this.#now()
     if (!connection.isConnected) return undefined
     try {
-      const info = await connection.jsm.consumers.info(stream, name)
+      const info = await connection.jsm.consumers.info(this.definition.stream, this.definition.name)
       if (await this.origin.hasChanged(info)) this.#startOver()
       this.origin.observe(info)
       // What arrived meanwhile knows better.
@@ -276,34 +277,34 @@ export class JetStreamFeed implements Feed {
   #lookLater(): void {
     if (this.#isStopped) return
     const lookMs = this.#away.size > 0 ? LOOK_AWAY_MS : LOOK_MS
-    this.#look ??= this.#parts.connection.host.clock.timer(lookMs, () => void this.#lookNow(), { ref: false })
+    if (this.#look !== undefined && lookMs >= this.#lookMs) return
+    this.#look?.cancel()
+    this.#lookMs = lookMs
+    const look = this.#parts.connection.host.clock.timer(lookMs, () => void this.#lookNow(look), { ref: false })
+    this.#look = look
   }
 
-  async #lookNow(): Promise<void> {
+  async #lookNow(look: Timer): Promise<void> {
     await this.#verify()
-    this.#look = undefined
+    if (this.#look === look) this.#look = undefined
     this.#lookLater()
   }
 
   async #verify(): Promise<void> {
     if (this.#isStopped || this.#parts.connection.closing.aborted) return
     try {
-      const before = this.#unsettled()
+      // What the server must count as unsettled if nobody else has touched it.
+      const before = this.#away.size === 0 ? [] : [...this.#held.keys(), ...this.#away.returned()]
       const info = await this.#askInfo()
       if (info === undefined || this.#isStopped) return
       const known = before.filter((sequence) => this.#isUnsettled(sequence))
       const gone = await this.#away.findGone(info, known)
       if (gone.length > 0) this.#sink.gone(gone)
-      const isIdle = info.num_pending === 0
-      if (isIdle && (await bringBack(this.#parts.connection, this.definition, info)) !== undefined) this.#renew()
+      if (info.num_pending > 0) return
+      if ((await bringBack(this.#parts.connection, this.definition, info)) !== undefined) this.#renew()
     } catch (thrown) {
       this.#log('the consumer cannot be looked at', thrown)
     }
-  }
-
-  /** What the server must count as unsettled if nobody else has touched it. */
-  #unsettled(): readonly number[] {
-    return this.#away.size === 0 ? [] : [...this.#held.keys(), ...this.#away.returned()]
   }
 
   #isUnsettled(sequence: number): boolean {
@@ -344,7 +345,6 @@ export class JetStreamFeed implements Feed {
 
   #log(message: string, thrown: unknown): void {
     const { name: consumer, stream } = this.definition
-    const fields = { consumer, stream, error: describeThrown(thrown) }
-    this.#parts.connection.host.logger.log('warn', message, fields)
+    this.#parts.connection.host.logger.log('warn', message, { consumer, stream, error: describeThrown(thrown) })
   }
 }

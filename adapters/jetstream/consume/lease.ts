@@ -61,6 +61,11 @@ export class Lease {
     return this.#isHeld
   }
 
+  /** Held, and its term is not over: a process that stood still is a holder until its timers run, and may have a successor. */
+  get isCurrent(): boolean {
+    return this.#isHeld && this.#elapsed() < TERM_MS
+  }
+
   /** Held, or asked for at this moment. */
   get isWanted(): boolean {
     return this.#isHeld || this.#isTaking

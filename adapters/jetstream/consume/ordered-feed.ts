@@ -23,6 +23,12 @@ export interface Seat {
   clear(): Promise<void>
 }
 
+/** Perhaps unsettled, among what the consumer has handed out up to a number of its own. */
+interface HandedOut {
+  readonly messages: readonly StoredMessage[]
+  readonly upTo: number
+}
+
 const OWN_SEAT: Seat = { mayServe: () => true, clear: async () => {} }
 
 export class OrderedFeed implements Feed {
@@ -39,7 +45,11 @@ export class OrderedFeed implements Feed {
     const { stream, name } = feed.definition
     this.#lease = new Lease(connection, publisher, leaseSubject(stream, name), {
       mayTake: () => !this.#isLeaving && seat.mayServe(),
-      onAcquired: () => void feed.serve(() => this.#expectUnsettled()),
+      onAcquired: () =>
+        void feed.serve(
+          () => this.#expectUnsettled(),
+          () => this.#lease.isCurrent,
+        ),
       onLost: () => void this.#leave(),
     })
   }
@@ -94,18 +104,21 @@ export class OrderedFeed implements Feed {
   async #expectUnsettled(): Promise<void> {
     const isOver = (): boolean => !this.#lease.isHeld || this.#connection.closing.aborted
     const { name } = this.#feed.definition
-    const find = (): Promise<readonly StoredMessage[]> => this.#findUnsettled()
+    const find = (): Promise<HandedOut> => this.#findUnsettled()
     const patience = { withinMs: Number.POSITIVE_INFINITY, alsoIfMissing: true, isOver }
     const found = await patiently(this.#connection, `look at consumer ${name}`, find, patience).catch(() => undefined)
-    if (found !== undefined) this.#feed.expect(found)
+    if (found !== undefined) this.#feed.expect(found.messages, found.upTo)
   }
 
-  async #findUnsettled(): Promise<readonly StoredMessage[]> {
+  async #findUnsettled(): Promise<HandedOut> {
     const { stream, filters, name } = this.#feed.definition
     const info = await findConsumer(this.#connection, stream, name)
-    if (info === undefined || info.num_ack_pending === 0) return []
-    const [fromSequence, toSequence] = [info.ack_floor.stream_seq + 1, info.delivered.stream_seq]
+    if (info === undefined) return { messages: [], upTo: 0 }
+    const { ack_floor: settled, delivered, num_ack_pending: unsettled } = info
+    const upTo = delivered.consumer_seq
+    if (unsettled === 0) return { messages: [], upTo }
+    const [fromSequence, toSequence] = [settled.stream_seq + 1, delivered.stream_seq]
     const handedOut = await scan(this.#connection, { stream, filters, fromSequence, toSequence })
-    return handedOut.filter(({ key }) => key !== undefined)
+    return { messages: handedOut.filter(({ key }) => key !== undefined), upTo }
   }
 }

@@ -1,7 +1,9 @@
 /** The link to the servers: found at first, lost, found again, hung, moved and closed. On real servers. */
+import dns from 'node:dns'
+import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Connection } from '../../../adapters/jetstream/connect/connection.js'
-import { until } from '../../../testing/suite/expect.js'
+import { pass, until } from '../../../testing/suite/expect.js'
 import { codeOf, codeOfAsync } from '../../code-of.js'
 import type { NatsOptions, NatsServer } from '../../servers/nats-server.js'
 import { freePorts } from '../../servers/ports.js'
@@ -251,5 +253,39 @@ describe('closing', () => {
     await until(() => !connection.isConnected, 'the loss')
     await connection.close()
     expect(nats.isClosed()).toBe(true)
+  })
+
+  it('while a server that says nothing is being tried leaves no socket', async () => {
+    const server = await lab.start({ jetStream: false })
+    const connection = await lab.open({ servers: server.url })
+    await server.kill()
+    const sockets = new Set<Socket>()
+    const keep = (socket: Socket): void => {
+      sockets.add(socket)
+      socket.resume().on('close', () => sockets.delete(socket))
+    }
+    await lab.listen(keep, server.port)
+    await until(() => sockets.size > 0, 'an attempt to connect again')
+    await connection.close()
+    await until(() => sockets.size === 0, 'the socket to be closed')
+  })
+
+  it('while the name of a server is looked up makes no link afterwards', async () => {
+    const server = await lab.start({ jetStream: false })
+    const way = await startProxy(server.port)
+    lab.atEnd(() => way.stop())
+    const connection = await lab.open({ servers: `nats://localhost:${way.port}` })
+    const lookups: (() => void)[] = []
+    const { lookup } = dns
+    lab.atEnd(() => Object.assign(dns, { lookup }))
+    Object.assign(dns, { lookup: (...given: unknown[]) => lookups.push(() => Reflect.apply(lookup, dns, given)) })
+    way.cut()
+    await until(() => lookups.length > 0, 'the name to be looked up')
+    await connection.close()
+    way.pass()
+    const { sent } = way
+    for (const go of lookups) go()
+    await pass(300)
+    expect([way.connections, way.sent]).toEqual([0, sent])
   })
 })

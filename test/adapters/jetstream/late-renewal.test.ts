@@ -2,46 +2,16 @@
 import { expect, it } from 'vitest'
 import { jetstream } from '../../../adapters/jetstream/index.js'
 import { createBus } from '../../../src/bus.js'
-import { type Clock, systemClock, type Timer } from '../../../src/clock.js'
+import { type Clock, systemClock } from '../../../src/clock.js'
 import type { MessageBus } from '../../../src/message-bus.js'
 import { until } from '../../../testing/suite/expect.js'
 import { startNats } from '../../servers/nats-server.js'
 import { startProxy } from '../../servers/proxy.js'
+import { StandingClock } from './fixtures/standing-clock.js'
 
 const MESSAGES = 60
 const ORDERED = { name: 'ordered', stream: 'orders', order: 'key', ackWait: 500 } as const
 const POOL = { retry: { attempts: 1000 } }
-
-/** Its timers stand still when told so; what is due waits. */
-class StandingClock implements Clock {
-  readonly now = systemClock.now
-  readonly monotonic = systemClock.monotonic
-  readonly defer = systemClock.defer
-  #due: (() => void)[] | undefined
-
-  standStill(): void {
-    this.#due = []
-  }
-
-  goOn(): void {
-    const due = this.#due ?? []
-    this.#due = undefined
-    for (const callback of due) callback()
-  }
-
-  timer(ms: number, callback: () => void, options?: { readonly ref?: boolean }): Timer {
-    let isCancelled = false
-    const run = (): void => {
-      if (!isCancelled) callback()
-    }
-    const timer = systemClock.timer(ms, () => (this.#due === undefined ? run() : void this.#due.push(run)), options)
-    const cancel = (): void => {
-      isCancelled = true
-      timer.cancel()
-    }
-    return { cancel, hold: (on) => timer.hold(on) }
-  }
-}
 
 it('a lease whose renewal is answered after its term is not held any more', { timeout: 40_000 }, async () => {
   const server = await startNats()

@@ -3,6 +3,7 @@
  * with the code of the fact, where there is one.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { REDRIVE_HEADER, SPARE_BYTES, withHeaders } from '../../../src/message.js'
 import { nth, range, until } from '../../../testing/suite/expect.js'
 import { type NatsServer, startNats } from '../../servers/nats-server.js'
 import { ALWAYS, accepted, committed, countOf, openDesk, PATIENT_MS, sendAll, sequencesOf, texts } from './batching.js'
@@ -101,12 +102,13 @@ describe('atomic batches on a server that syncs always', () => {
     })
 
     it('because a message would be larger than the server takes are sent one by one', async () => {
-      const small = await startNats({ version: '2.15', ...ALWAYS, maxPayloadBytes: 4096 })
+      const small = await startNats({ version: '2.15', ...ALWAYS, maxPayloadBytes: 2 * SPARE_BYTES })
       try {
         await using desk = await openDesk(small)
         const batch = desk.batch(...texts(20))
-        // It fits alone, and no more with what a batch says of it.
-        batch[9] = desk.outgoing('x'.repeat(4096 - 120))
+        // It fits alone, and no more with what a batch says of it. Only such a one may use the spare.
+        const headers = withHeaders({}, { [REDRIVE_HEADER]: 'c' })
+        batch[9] = desk.outgoing('x'.repeat(2 * SPARE_BYTES - 142), { headers })
         expect((await desk.send(batch, PATIENT_MS)).map(endOf)).toEqual(accepted(20))
         expect(committed(desk)).toEqual([])
         expect((await desk.texts()).map((text) => text.length > 1000)).toEqual(range(0, 19).map((at) => at === 9))

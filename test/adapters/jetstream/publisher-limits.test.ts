@@ -1,7 +1,7 @@
 /** What limits a publish: sizes, ids seen before, full streams, and a link that is down. Titles begin with the code of the fact. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { OWN_HEADER_BYTES } from '../../../adapters/jetstream/wire.js'
-import { withHeaders } from '../../../src/message.js'
+import { DEAD_PREFIX, REDRIVE_HEADER, SPARE_BYTES, withHeaders } from '../../../src/message.js'
 import { growing, notBefore, nth, pass, range, until } from '../../../testing/suite/expect.js'
 import { type NatsServer, startNats } from '../../servers/nats-server.js'
 import { endOf, Publishing } from './publishing.js'
@@ -18,13 +18,25 @@ describe.each(['2.15', '2.10'] as const)('limits of publishing, server %s', (ver
   })
 
   describe('size', () => {
-    it('JS-P6: a message of exactly max_payload with its headers is stored, one byte more is not sent', async () => {
+    it('JS-P6: a message of exactly max_payload, less the spare for its dead letter, is stored, one byte more is not sent', async () => {
       await using desk = await Publishing.open(server)
       const id = `${desk.stream}-id`
       const own = `NATS/1.0\r\nNats-Msg-Id:${id}\r\nNats-Expected-Stream:${desk.stream}\r\n\r\n`.length
       const seen = await desk.counter(desk.to('a'))
-      expect(endOf(await desk.one('x'.repeat(MAX_PAYLOAD - own + 1), { id }))).toBe('rejected BUS_TOO_LARGE')
-      expect(endOf(await desk.one('x'.repeat(MAX_PAYLOAD - own), { id }))).toBe('accepted')
+      const room = MAX_PAYLOAD - SPARE_BYTES - own
+      expect(endOf(await desk.one('x'.repeat(room + 1), { id }))).toBe('rejected BUS_TOO_LARGE')
+      expect(endOf(await desk.one('x'.repeat(room), { id }))).toBe('accepted')
+      expect(await seen()).toBe(1)
+    })
+
+    it.each([`${DEAD_PREFIX}Consumer`, REDRIVE_HEADER])('JS-P6: a message with %s may use the spare', async (name) => {
+      await using desk = await Publishing.open(server)
+      const id = `${desk.stream}-id`
+      const own = `NATS/1.0\r\nNats-Msg-Id:${id}\r\nNats-Expected-Stream:${desk.stream}\r\n${name}:c\r\n\r\n`.length
+      const seen = await desk.counter(desk.to('a'))
+      const headers = withHeaders({}, { [name]: 'c' })
+      expect(endOf(await desk.one('x'.repeat(MAX_PAYLOAD - own + 1), { id, headers }))).toBe('rejected BUS_TOO_LARGE')
+      expect(endOf(await desk.one('x'.repeat(MAX_PAYLOAD - own), { id, headers }))).toBe('accepted')
       expect(await seen()).toBe(1)
     })
 

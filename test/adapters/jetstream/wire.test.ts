@@ -100,4 +100,16 @@ describe('an ack subject', () => {
       expect(parseAckSubject(subject)).toBeUndefined()
     },
   )
+
+  it.each(['1e3', '', ' 7', '7 ', '-7', '+7', '7,5', '0x7', '7n', '٧', 'NaN', ':', '/'])(
+    'is not seen where %j stands for a number',
+    (word) => {
+      const numbers = ['2', '77', '90', '1700000000123456789', '5']
+      for (const at of numbers.keys()) {
+        const subject = numbers.with(at, word).join('.')
+        for (const start of ['$JS.ACK.orders.billing', '$JS.ACK.hub.hash.orders.billing'])
+          expect([subject, parseAckSubject(`${start}.${subject}`)]).toEqual([subject, undefined])
+      }
+    },
+  )
 })

@@ -105,7 +105,7 @@ it('PG-B4: what the inner backend would not take is refused before anything is s
   while ((await codeOfAsync(bus.publish('orders.a', 'x'.repeat(bytes), { key: 'k'.repeat(256) }))) !== undefined)
     bytes -= 16
   await lab.relayed()
-  expect(bytes).toBeGreaterThan(59 * 1024)
+  expect(bytes).toBeGreaterThan(51 * 1024)
 })
 
 describe('a message that the server refuses', () => {
