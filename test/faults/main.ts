@@ -42,6 +42,7 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
+const rate = Number(values.rate)
 const folder = `${values.folder}/${Date.now().toString(36)}`
 
 async function run(plan: RunPlan): Promise<RunResult> {
@@ -59,7 +60,8 @@ async function runQuick(seed: number): Promise<RunResult[]> {
 async function runLong(seed: number, minutes: number): Promise<RunResult[]> {
   const results: RunResult[] = []
   const end = performance.now() + minutes * 60_000
-  for (let phase = 0; phase === 0 || performance.now() < end; phase++) results.push(await run(longPlan(seed, phase)))
+  for (let phase = 0; phase === 0 || performance.now() < end; phase++)
+    results.push(await run(longPlan(seed, phase, rate)))
   return results
 }
 
@@ -67,14 +69,14 @@ async function runRandom(seed: number, minutes: number): Promise<RunResult[]> {
   const adapter = adapterOf(values.adapter)
   if (adapter === 'memory') throw new Error('--random is for --adapter nats or dual')
   say(`run number ${seed}`)
-  return [await run(randomPlan(adapter, seed, Number(values.rate), minutes))]
+  return [await run(randomPlan(adapter, seed, rate, minutes))]
 }
 
 async function runRegressions(): Promise<RunResult[]> {
   const results: RunResult[] = []
   for (const { adapter, seed, minutes, found } of regressions()) {
     say(`run number ${seed} on ${adapter}: ${found}`)
-    results.push(await run(randomPlan(adapter, seed, Number(values.rate), minutes)))
+    results.push(await run(randomPlan(adapter, seed, rate, minutes)))
   }
   return results
 }
@@ -86,7 +88,7 @@ async function runChosen(seed: number): Promise<RunResult[]> {
     ...(values.sync && { syncInterval: values.sync }),
     ...(values.nodes === '3' && { nodes: 3 as const }),
   }
-  return [await run(chosenPlan(adapter, codes, seed, Number(values.rate), world))]
+  return [await run(chosenPlan(adapter, codes, seed, rate, world))]
 }
 
 function adapterOf(name: string): RunPlan['adapter'] {

@@ -14,7 +14,6 @@ const QUICK: Readonly<Record<RunPlan['adapter'], readonly string[]>> = {
 /** About what a turn of a composition takes, with the load behind it. */
 const TURN_S = 12
 const QUICK_PER_SECOND = 120
-const LONG_PER_SECOND = 300
 const SHORT = { ackWaitMs: 3000, leaseMs: 1500, pauseMs: 1500 }
 const LONG = { ackWaitMs: 3000, leaseMs: 2000, pauseMs: 4000 }
 
@@ -26,11 +25,11 @@ export function quickPlans(seed: number): RunPlan[] {
 }
 
 /** One phase of a long run: the worlds in turn, each with all the faults that fit it. The same number is the same phase. */
-export function longPlan(seed: number, phase: number): RunPlan {
+export function longPlan(seed: number, phase: number, perSecond: number): RunPlan {
   const worlds = (['dual', 'nats', 'memory'] as const).flatMap(worldsOf)
   const world = worlds[phase % worlds.length] ?? { adapter: 'dual', faults: [] }
   const name = `phase ${phase} ${world.adapter} ${world.faults.map(({ code }) => code).join(' ')}`.slice(0, 40)
-  return { ...LONG, ...world, name, seed: seed * 100 + phase, perSecond: LONG_PER_SECOND }
+  return { ...LONG, ...world, name, seed: seed * 100 + phase, perSecond }
 }
 
 type Needs = NonNullable<Fault['needs']>

@@ -221,7 +221,7 @@ export const order: GroupDefinition = {
       const [one, two] = [await s.bus(), await s.bus()]
       const got = s.collector()
       const gate = s.gate()
-      const consumer = s.consumer({ order: 'key', ackWait: 200 })
+      const consumer = s.consumer({ order: 'key', ackWait: '1s' })
       await one.consume(consumer, gate.enter, s.pool({ concurrency: 1, prefetch: 0 }))
       await two.consume(consumer, got.collect, s.pool())
       await s.publishKeyed(two, 'red', [1, 2, 3])

@@ -263,12 +263,12 @@ export const redelivery: GroupDefinition = {
     scenario('what a crashed client was working on is handled by another, as the next attempt', async (s) => {
       const [one, two] = [await s.bus(), await s.bus()]
       const gate = s.gate()
-      await one.consume(s.consumer({ ackWait: 200 }), gate.enter, s.pool())
+      await one.consume(s.consumer({ ackWait: '1s' }), gate.enter, s.pool())
       await s.publish(one, 'a', ['a'])
       await gate.reached(1)
       await s.crash(one)
       const got = s.collector()
-      await two.consume(s.consumer({ ackWait: 200 }), got.collect, s.pool())
+      await two.consume(s.consumer({ ackWait: '1s' }), got.collect, s.pool())
       await s.idle(two)
       assert.deepEqual([got.data, got.attempts], [['a'], [2]])
     }),

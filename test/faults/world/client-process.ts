@@ -1,6 +1,7 @@
 /** A client process as the controller sees it: started, told what to do, heard, stopped and killed, always by its own pid. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { ClientSetting, Command, GroupLag, Said } from '../client/setting.js'
 
@@ -27,6 +28,8 @@ export class ClientProcess {
         return started
       } catch (thrown) {
         if (!started.#isOver || starts === STARTS) throw thrown
+        // It did nothing that could be judged.
+        await rm(`${setting.folder}/${setting.proc}.${started.pid}.jsonl`, { force: true })
       }
     }
   }
