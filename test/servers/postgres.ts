@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { freshData } from './fresh-data.js'
 import { freePorts } from './ports.js'
 import { type ServerCommand, ServerProcess } from './server-process.js'
 
@@ -49,8 +50,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   try {
     if (user !== undefined) await chown(folder, user.uid, user.gid)
     const data = join(folder, 'data')
-    const initdb = ['-D', data, '-U', 'busbar', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
-    await run(join(bin, 'initdb'), initdb, { cwd: folder, ...user })
+    await freshData(bin, data, user)
     const serving = { command: join(bin, 'postgres'), folder, user, data, options }
     const { server, port } = await serve(serving)
     return new ThrowAwayPostgres(server, port, serving)

@@ -31,7 +31,8 @@ export function describeSuite(version: VersionLine, sync?: 'always', only?: read
   const isWanted = ({ name }: { readonly name: string }): boolean => only?.some((end) => name.endsWith(end)) ?? true
   for (const group of adapterSuite(harness).filter(isWanted)) {
     describe(group.name, () => {
-      for (const scenario of group.scenarios) it(scenario.title, scenario.run)
+      // They wait for the server most of the time: some at once.
+      for (const { title, alone, run } of group.scenarios) (alone ? it : it.concurrent)(title, () => run())
     })
   }
 }

@@ -7,6 +7,7 @@ import type { NatsServer } from '../../servers/nats-server.js'
 import { STREAM } from '../client/setting.js'
 import type { Fault } from '../fault.js'
 import type { World } from '../world/world.js'
+import { onceThere } from './patience.js'
 
 const BOTH = ['nats', 'dual'] as const
 const DOWN_MS = 700
@@ -21,7 +22,8 @@ function single(world: World): NatsServer {
 async function manage(world: World, work: (jsm: JetStreamManager) => Promise<unknown>): Promise<void> {
   const client = await connect({ servers: world.nats.map(({ url }) => url), timeout: 20_000 })
   try {
-    await work(await jetstreamManager(client))
+    const jsm = await jetstreamManager(client)
+    await onceThere(() => work(jsm))
   } finally {
     await client.close()
   }

@@ -5,6 +5,7 @@ import { connect } from '@nats-io/transport-node'
 import { STREAM } from '../client/setting.js'
 import type { Fault } from '../fault.js'
 import type { World } from '../world/world.js'
+import { onceThere } from './patience.js'
 
 const BOTH = ['nats', 'dual'] as const
 const FULL_MS = 4000
@@ -25,7 +26,8 @@ function accountsWith(maxFileBytes: number): string {
 async function manage<Result>({ nats }: World, work: (jsm: JetStreamManager) => Promise<Result>): Promise<Result> {
   const client = await connect({ servers: nats.map(({ url }) => url), timeout: 20_000 })
   try {
-    return await work(await jetstreamManager(client))
+    const jsm = await jetstreamManager(client)
+    return await onceThere(() => work(jsm))
   } finally {
     await client.close()
   }

@@ -7,6 +7,7 @@ import { STREAM } from '../client/setting.js'
 import type { Fault } from '../fault.js'
 import type { ClientProcess } from '../world/client-process.js'
 import type { World } from '../world/world.js'
+import { onceThere } from './patience.js'
 
 /** Kills at random points of a rebuild. */
 const KILLS = 3
@@ -20,7 +21,7 @@ async function deleteStream({ nats }: World): Promise<void> {
   const client = await connect({ servers: nats.map(({ url }) => url), timeout: 20_000 })
   try {
     const jsm = await jetstreamManager(client)
-    await jsm.streams.delete(STREAM)
+    await onceThere(() => jsm.streams.delete(STREAM))
   } finally {
     await client.close()
   }
