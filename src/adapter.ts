@@ -63,7 +63,8 @@ export interface Adapter {
   readonly ledger?: Ledger
 
   /**
-   * Connects. Called once. Waits as long as its own connect options say, then rejects with `BUS_UNAVAILABLE` or `BUS_AUTH`.
+   * Connects. Called once, and again only after it has rejected with `BUS_UNAVAILABLE`. Waits as long as its own connect options say, then
+   * rejects with that or `BUS_AUTH`.
    */
   open(host: AdapterHost): Promise<void>
 

@@ -36,6 +36,7 @@ import { remove } from './consume/removal.js'
 import { Database } from './database/database.js'
 import { migrate } from './database/migrate.js'
 import { innerDefinition } from './inner-definition.js'
+import { LateInner } from './late-inner.js'
 import { type DualOptions, type ResolvedDual, resolveDual } from './options.js'
 import { assertDurable, observeFacts } from './report/facts.js'
 import { Rooms } from './rooms.js'
@@ -49,7 +50,7 @@ export class DualAdapter implements Adapter {
   readonly name = 'dual'
   readonly supports: Capabilities
   readonly #options: ResolvedDual
-  readonly #inner: Adapter
+  readonly #inner: LateInner
   readonly #database: Database
   readonly #streams = new Streams()
   readonly #feeds = new Set<LedgerFeed>()
@@ -57,8 +58,9 @@ export class DualAdapter implements Adapter {
   #closing: Promise<void> | undefined
 
   constructor(options: DualOptions) {
-    this.#options = resolveDual(options)
-    this.#inner = this.#options.inner
+    const resolved = resolveDual(options)
+    this.#inner = new LateInner(resolved.inner)
+    this.#options = { ...resolved, inner: this.#inner }
     this.#database = new Database(this.#options)
     this.supports = supportsOf(this.#inner.supports)
   }
@@ -80,9 +82,9 @@ export class DualAdapter implements Adapter {
   async provision(streams: readonly ResolvedStream[]): Promise<ProvisionReport> {
     const rooms = this.#open()
     const report = await this.#streams.provision(this.#database, streams)
-    await rooms.refill([...report.updated, ...report.unchanged], () =>
-      this.#inner.provision(streams.map(innerDefinition)),
-    )
+    const known = [...report.updated, ...report.unchanged]
+    const provision = () => this.#inner.provision(streams.map(innerDefinition))
+    await this.#inner.whenOpen(() => rooms.refill(known, provision))
     return report
   }
 
@@ -104,7 +106,8 @@ export class DualAdapter implements Adapter {
       sink,
     )
     this.#feeds.add(feed)
-    feed.began(await this.#inner.attach({ ...consumer, from: standing.innerFrom }, feed))
+    const from = standing.innerFrom
+    await this.#inner.whenOpen(async () => feed.began(await this.#inner.attach({ ...consumer, from }, feed)))
     return feed
   }
 

@@ -66,9 +66,10 @@ export class LedgerFeed implements Sink, Feed {
     this.#order = parts.definition.order === 'key' ? this.#keyOrder() : undefined
   }
 
-  /** The inner feed may deliver before it is known here. */
+  /** The inner feed may deliver before it is known here, and may come late. */
   began(feed: Feed): void {
     this.#feed = feed
+    if (this.#isStopped) void feed.stop()
     if (this.#granted > 0) feed.grant(this.#granted)
     this.#granted = 0
   }
