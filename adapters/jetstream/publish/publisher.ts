@@ -278,12 +278,17 @@ export class Publisher {
   async #compare(flight: Flight, message: Outgoing, sequence: number): Promise<void> {
     const { jsm, host } = this.#connection
     const { stream } = flight.cargo
-    let isSame = true
+    let isSame: boolean | undefined
     const compared = isSameMessage(jsm, stream, sequence, message).then((same) => {
       isSame = same
     })
     await withTimeLimit(compared, flight.call.expiresAt - this.#dispatch.now(), host.clock)
     if (isSame) return flight.accept(sequence, true)
+    if (isSame === undefined) {
+      const doubt =
+        'its id is known, and nobody said in time whether of the same message. Publish it again with the same id'
+      return flight.doubt(failure(what(flight), 'BUS_UNAVAILABLE', doubt))
+    }
     const problem = `id "${message.id}" was used in stream ${stream} for another subject or payload. Use a new id`
     flight.reject(failure(what(flight), 'BUS_ID_CONFLICT', problem))
   }
