@@ -11,11 +11,15 @@ const [FIRST_POLL_MS, LAST_POLL_MS] = [2, 30]
 /** Timers and wall clocks count whole ms, so something on time can seem that much early. */
 const CLOCK_GRAIN_MS = 2
 
-/** Waits until the condition holds; fails, naming what was awaited, when it does not within ten seconds. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS
+/** Waits until the condition holds; fails, naming what was awaited, when it does not within ten seconds, or what else is asked for. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
+  const deadline = performance.now() + patienceMs
   for (let pollMs = FIRST_POLL_MS; !(await condition()); pollMs = Math.min(LAST_POLL_MS, pollMs * 1.3)) {
-    assert.ok(performance.now() < deadline, `waited ${PATIENCE_MS} ms for ${what}`)
+    assert.ok(performance.now() < deadline, `waited ${patienceMs} ms for ${what}`)
     await wait(pollMs)
   }
 }

@@ -37,7 +37,7 @@ it('accepts before JetStream is there, and hands out in order once it is', { tim
   expect(await codeOfAsync(bus.signal('elsewhere.now', 1))).toBe('BUS_UNAVAILABLE')
 
   await nats.restart()
-  await until(() => handled.length === 5, 'what was accepted before')
+  await until(() => handled.length === 5, 'what was accepted before', 30_000)
   await bus.publish('early.red', 6, { key: 'red' })
   await until(() => handled.length === 6, 'what came afterwards')
   expect(handled).toEqual(range(1, 6))
@@ -59,7 +59,7 @@ it('starts though all of JetStream is gone, and rebuilds it when it is back', { 
   const handled: unknown[] = []
   await bus.consume({ stream: 'wiped', name: 'billing', from: 'all', order: 'key' }, ({ data }) => handled.push(data))
   await nats.restart()
-  await until(() => handled.length === 6, 'everything')
+  await until(() => handled.length === 6, 'everything', 30_000)
   expect(handled).toEqual(range(1, 6))
 })
 
@@ -76,7 +76,7 @@ it('can be closed before JetStream is there, and lets nothing start afterwards',
   await next.connect()
   const handled: unknown[] = []
   await next.consume({ stream: 'closed', name: 'billing' }, ({ data }) => handled.push(data))
-  await until(() => handled.length === 1, 'what was accepted before')
+  await until(() => handled.length === 1, 'what was accepted before', 30_000)
 })
 
 it('does not start with what time does not mend', { timeout: 60_000 }, async () => {

@@ -38,7 +38,7 @@ it('JS-C8: newer messages of a key wait for one that somebody else was handed', 
   for (const n of range(1, 8)) await bus.publish('stolen.red', n, { key: 'red' })
 
   await until(() => loot.getReceived() === 2, 'two of them to be handed to somebody else')
-  await until(() => handled.length >= 9, 'everything')
+  await until(() => handled.length >= 9, 'everything', 30_000)
   expect(handled).toEqual(range(0, 8))
   await thief.close()
 })
@@ -59,7 +59,7 @@ it('JS-F2: who stood still for longer than its lease starts nothing that came me
     clock.standStill()
     await pass(A_LEASE_MS)
     for (const n of range(1, 12)) await two.publish('late.red', n, { key: 'red' })
-    await until(() => handled.one.length + handled.two.length >= 13, 'everything')
+    await until(() => handled.one.length + handled.two.length >= 13, 'everything', 30_000)
 
     expect([handled.one, handled.two]).toEqual([[0], range(1, 12)])
   } finally {
