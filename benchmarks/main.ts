@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { compare, differenceTable, verdictOf } from './compare.js'
 import { contenders } from './contenders/index.js'
-import { withTables } from './markdown.js'
+import { withGoals, withTables } from './markdown.js'
 import { help, type Options, readOptions, UsageError } from './options.js'
 import { packageVersions, type Report, report, type Skipped } from './report.js'
 import { idleMb, withResident } from './resident.js'
@@ -55,13 +55,13 @@ async function versions(): Promise<Record<string, string>> {
   return { ...packageVersions(), ...Object.fromEntries(servers) }
 }
 
-async function keep({ json, markdown, svg }: Options, result: Report): Promise<void> {
+async function keep({ json, markdown, svg, isOfGoals }: Options, result: Report): Promise<void> {
   if (json === '-') console.log(JSON.stringify(result))
   else if (json !== undefined) await writeFile(json, `${JSON.stringify(result)}\n`)
   if (svg !== undefined) await writeFile(svg, toSvg(result))
   if (markdown === undefined) return
   const text = existsSync(markdown) ? await readFile(markdown, 'utf8') : '# Benchmarks\n'
-  await writeFile(markdown, withTables(text, result))
+  await writeFile(markdown, isOfGoals ? withGoals(text, result) : withTables(text, result))
 }
 
 try {

@@ -34,13 +34,31 @@ export function withTables(text: string, report: Report): string {
   return partsOf(report).reduce((whole, part) => withPart(whole, part, report), text)
 }
 
+/** The goals, all of one run. */
+export function withGoals(text: string, report: Report): string {
+  const { head, lines, words } = ratioTable(report.ratios)
+  const table = [`${circumstances(report).join('. ')}.`, '', ...rendered({ head, lines, words })]
+  return between(text, { name: 'goals', title: 'Goals' }, table)
+}
+
 function withPart(text: string, part: Part, report: Report): string {
-  const name = `${part.group} ${part.backend}`
+  const place = { name: `${part.group} ${part.backend}`, title: `${TITLES[part.backend]}: ${groups[part.group]}` }
+  return between(text, place, tablesOf(part, report))
+}
+
+interface Place {
+  /** In the markers. */
+  readonly name: string
+  /** Of a part that has none yet. */
+  readonly title: string
+}
+
+function between(text: string, { name, title }: Place, lines: readonly string[]): string {
   const [begin, end] = [`<!-- bench ${name} -->`, `<!-- end of bench ${name} -->`]
-  const body = `${begin}\n\n${tablesOf(part, report).join('\n')}\n\n${end}`
+  const body = `${begin}\n\n${lines.join('\n')}\n\n${end}`
   const [from, to] = [text.indexOf(begin), text.indexOf(end)]
   if (from >= 0 && to > from) return text.slice(0, from) + body + text.slice(to + end.length)
-  return `${text.trimEnd()}\n\n## ${TITLES[part.backend]}: ${groups[part.group]}\n\n${body}\n`
+  return `${text.trimEnd()}\n\n## ${title}\n\n${body}\n`
 }
 
 function tablesOf({ rows }: Part, report: Report): string[] {

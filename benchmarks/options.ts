@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Beside, type Contender, type Group, groups, groupsOf, PAYLOAD_BYTES, PAYLOADS } from './contender.js'
+import { goals } from './goals.js'
 import type { Report } from './report.js'
 import type { Entry, Plan } from './rounds.js'
 
@@ -18,6 +19,8 @@ export interface Options {
   readonly plan: Plan
   readonly entries: readonly Entry[]
   readonly isQuick: boolean
+  /** Every contender that a goal speaks of, and no other. */
+  readonly isOfGoals: boolean
   /** Paths. `json` may be `-`: standard output. */
   readonly json: string | undefined
   readonly markdown: string | undefined
@@ -32,6 +35,7 @@ const OPTIONS = {
   adapter: text,
   group: text,
   only: text,
+  goals: flag,
   size: text,
   rounds: text,
   seconds: text,
@@ -55,6 +59,7 @@ what
 ${lines.join('\n')}
   --only <names>     comma-separated, each a name, or the beginning of several with its dash, such as nats-publish-:
                      ${contenders.map(({ name }) => name).join(', ')}
+  --goals            every contender that a goal speaks of, so that all goals are held against one run
   --size <bytes>     payloads, ${PAYLOAD_BYTES} to ${LARGEST}; several with commas. Default: ${PAYLOAD_BYTES}, and in the group sizes all four
 how long
   --rounds <n>       rounds, each with a turn for every contender (default ${FULL.rounds})
@@ -79,6 +84,7 @@ export function readOptions(args: readonly string[], contenders: readonly Conten
   const { json, markdown, svg } = values
   for (const [name, file] of Object.entries({ json, markdown, svg })) assertWritable(name, file)
   if (markdown !== undefined) assertWhole(values)
+  if (values.goals) assertAlone(values)
   return {
     plan: {
       rounds: number('rounds', values.rounds, fallback.rounds, 1),
@@ -90,6 +96,7 @@ export function readOptions(args: readonly string[], contenders: readonly Conten
     },
     entries: choose(contenders, values),
     isQuick: values.quick,
+    isOfGoals: values.goals,
     json,
     markdown,
     svg,
@@ -123,10 +130,13 @@ interface Choice {
   readonly group?: string | undefined
   readonly only?: string | undefined
   readonly size?: string | undefined
+  readonly goals: boolean
   readonly quick: boolean
 }
 
-function choose(contenders: readonly Contender[], { adapter, group, only, size, quick }: Choice): readonly Entry[] {
+function choose(contenders: readonly Contender[], choice: Choice): readonly Entry[] {
+  const { adapter, group, only, size, quick } = choice
+  if (choice.goals) return ofGoals(contenders)
   const backends = adapter === undefined ? BACKENDS : listed('adapter', adapter, BACKENDS)
   const chosenGroups = group === undefined ? undefined : listed('group', group, Object.keys(groups) as Group[])
   const isNamed = only === undefined ? () => true : namesOf(contenders, only)
@@ -145,6 +155,13 @@ function choose(contenders: readonly Contender[], { adapter, group, only, size, 
     })
   if (entries.length > 0) return entries
   throw new UsageError('no contender is in all of --adapter, --group and --only: leave one of them out')
+}
+
+function ofGoals(contenders: readonly Contender[]): readonly Entry[] {
+  const names = new Set(goals.flatMap((goal) => [goal.contender, goal.to]))
+  return contenders
+    .filter(({ name }) => names.has(name))
+    .map((contender) => ({ contender, payloadBytes: PAYLOAD_BYTES }))
 }
 
 /** Of a smoke run: the smallest and the largest. */
@@ -201,4 +218,9 @@ function earlier(file: string): Report {
     if (error instanceof UsageError) throw error
     throw refuse(error instanceof SyntaxError ? 'not JSON' : 'cannot be read')
   }
+}
+
+function assertAlone({ adapter, group, only, size }: Choice): void {
+  if (adapter !== undefined || group !== undefined || only !== undefined || size !== undefined)
+    throw new UsageError('--goals: it chooses by itself: leave --adapter, --group, --only and --size out')
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { groups } from '../../benchmarks/contender.js'
 import { contenders } from '../../benchmarks/contenders/index.js'
+import { goals } from '../../benchmarks/goals.js'
 import { readOptions, UsageError } from '../../benchmarks/options.js'
 import { type Ended, runExample } from '../examples/example-process.js'
 
@@ -131,6 +132,13 @@ describe('npm run bench', () => {
 })
 
 describe('options', () => {
+  it('choose by --goals whatever a goal compares, with 256 bytes', () => {
+    const { entries = [] } = readOptions(['--goals'], contenders) ?? {}
+    const names = new Set(goals.flatMap(({ contender, to }) => [contender, ...(to === undefined ? [] : [to])]))
+    expect(new Set(entries.map(({ contender }) => contender.name))).toEqual(names)
+    expect(new Set(entries.map(({ payloadBytes }) => payloadBytes))).toEqual(new Set([256]))
+  })
+
   it.each([
     ['an unknown contender', ['--only', 'rabbit'], 'choose from'],
     ['an unknown backend', ['--adapter', 'rabbit'], 'choose from memory, nats, dual'],
@@ -143,6 +151,7 @@ describe('options', () => {
     ['an earlier run that is not there', ['--compare', 'nowhere.json'], 'give a file that --json'],
     ['a smoke run for keeping', ['--quick', '--markdown', 'docs/benchmarks.md'], 'leave --quick out'],
     ['half a group for keeping', ['--only', 'memory', '--markdown', 'docs/benchmarks.md'], 'choose with --group'],
+    ['goals and a choice', ['--goals', '--only', 'memory'], 'it chooses by itself'],
     ['an unknown option', ['--fast'], 'See --help'],
   ])('refuse %s, with the remedy', (_, args, remedy) => {
     const read = (): unknown => readOptions(args, contenders)

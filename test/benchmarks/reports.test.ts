@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { compare, differenceTable, verdictOf } from '../../benchmarks/compare.js'
 import { contenders } from '../../benchmarks/contenders/index.js'
 import { goals } from '../../benchmarks/goals.js'
-import { withTables } from '../../benchmarks/markdown.js'
+import { withGoals, withTables } from '../../benchmarks/markdown.js'
 import { report } from '../../benchmarks/report.js'
 import { percentiles, type Row, spread } from '../../benchmarks/rounds.js'
 import { toSvg } from '../../benchmarks/svg.js'
@@ -137,6 +137,13 @@ describe('the tables of a Markdown file', () => {
     const text = withTables(withTables('', first), report([nats], plan))
     expect(text).toContain('| memory | 100 |')
     expect(text).toContain('| nats-publish | 7 |')
+  })
+
+  it('have every goal of a run in one place, and nothing else', () => {
+    const nats = [row('nats-publish', [8]), row('nats-publish-official', [2])]
+    const text = withGoals('# Title\n', report([row('memory', [100]), row('bound', [100]), ...nats], plan))
+    expect(text).toMatch(/## Goals.*<!-- bench goals -->.*memory \/ bound.*nats-publish \/ nats-publish-official/s)
+    expect(text).not.toContain('| memory | 100 |')
   })
 
   it('have the ratios of their own rows', () => {
