@@ -7,7 +7,7 @@
  *   position ran ahead --> asked --> awaited -- delivered, settled elsewhere, over age --> done
  *                                       +------ not on its way: the stream is compared with the ledger
  */
-import type { Sink } from '../../../src/adapter.js'
+import type { Delivery, Sink } from '../../../src/adapter.js'
 import type { Clock, Timer } from '../../../src/clock.js'
 import type { StoredMessage } from '../../../src/message.js'
 import type { Database } from '../database/database.js'
@@ -22,6 +22,8 @@ const PATIENCE_MS = 1000
 const [ALARM_MS, RARELY_MS] = [1000, 30_000]
 /** Of what may be in flight: the rest is for what is awaited. */
 const BLOCKED = 0.9
+/** No key is empty. */
+const NO_KEY = ''
 
 /** Positions of which nobody knows here, both ends exclusive. */
 export interface Gap {
@@ -57,14 +59,21 @@ interface Awaited {
   readonly patientUntil: number
 }
 
+interface Lane {
+  awaited: number
+  behind: number
+}
+
 export class KeyOrder {
   readonly #parts: KeyOrderParts
   readonly #awaited = new Map<number, Awaited>()
+  /** Keys that wait. */
+  readonly #lanes = new Map<string, Lane>()
   /** The highest position that was delivered, and its place. */
   #highest: number
   #place = Number.POSITIVE_INFINITY
-  /** Deliveries that wait behind an awaited one, at most. */
-  #blocked = 0
+  /** Deliveries of these keys since they wait. */
+  #behind = 0
   #timer: Timer | undefined
   #alarmAt = 0
   #alarmMs = ALARM_MS
@@ -77,7 +86,7 @@ export class KeyOrder {
 
   /** Called for each delivery in the order of arrival. @param place its sequence in the inner stream */
   gapBefore(position: number, place: number): Gap | undefined {
-    this.#awaited.delete(position)
+    if (this.#awaited.size > 0) this.#forget(position)
     const after = this.#highest
     if (position <= after) return undefined
     const isFirst = this.#place === Number.POSITIVE_INFINITY
@@ -97,16 +106,21 @@ export class KeyOrder {
     const patientUntil = clock.monotonic() + PATIENCE_MS + (gaps[0]?.isFirst === true ? ackWaitMs : 0)
     const missing = rows.map(({ message }) => message).filter(({ sequence }) => !arrived.has(sequence))
     if (missing.length === 0 || this.#isStopped) return
-    for (const message of missing) this.#awaited.set(message.sequence, { message, patientUntil })
+    for (const message of missing) this.#await(message, patientUntil)
     this.#parts.sink.awaiting(missing)
     this.#lookLater()
   }
 
   /** These are handed out now, as far as their keys allow. */
-  handedOut(count: number): void {
-    if (this.#awaited.size === 0) this.#blocked = 0
-    else this.#blocked += count
-    if (this.#blocked < BLOCKED * this.#parts.maxInFlight) return
+  handedOut(deliveries: readonly Delivery[]): void {
+    if (this.#awaited.size === 0) return
+    for (const { message } of deliveries) {
+      const lane = this.#lanes.get(message.key ?? NO_KEY)
+      if (lane === undefined) continue
+      lane.behind++
+      this.#behind++
+    }
+    if (this.#behind < BLOCKED * this.#parts.maxInFlight) return
     this.#parts.onGivenUp(this.#awaited.size)
     this.#giveUp([...this.#awaited.values()])
   }
@@ -147,9 +161,23 @@ export class KeyOrder {
 
   #giveUp(awaited: readonly Awaited[]): void {
     const messages = awaited.map(({ message }) => message)
-    for (const { sequence } of messages) this.#awaited.delete(sequence)
-    if (this.#awaited.size === 0) this.#blocked = 0
+    for (const { sequence } of messages) this.#forget(sequence)
     if (messages.length > 0) this.#parts.sink.gone(messages)
+  }
+
+  #await(message: StoredMessage, patientUntil: number): void {
+    const lane = this.#lanes.get(message.key ?? NO_KEY) ?? { awaited: 0, behind: 0 }
+    lane.awaited++
+    this.#lanes.set(message.key ?? NO_KEY, lane)
+    this.#awaited.set(message.sequence, { message, patientUntil })
+  }
+
+  #forget(position: number): void {
+    const key = this.#awaited.get(position)?.message.key ?? NO_KEY
+    const lane = this.#lanes.get(key)
+    if (!this.#awaited.delete(position) || lane === undefined || --lane.awaited > 0) return
+    this.#behind -= lane.behind
+    this.#lanes.delete(key)
   }
 
   async #unsettled(after: number, before: number): Promise<{ message: StoredMessage; isWaiting: boolean }[]> {

@@ -200,7 +200,7 @@ export class LedgerFeed implements Sink, Feed {
 
   #handOut(deliveries: readonly LedgerDelivery[]): void {
     this.#sink.deliver(deliveries)
-    this.#order?.handedOut(deliveries.length)
+    this.#order?.handedOut(deliveries)
   }
 
   /** Newer messages of their keys may have waited for them: after an attempt whose settlement was recorded, and its answer lost. */

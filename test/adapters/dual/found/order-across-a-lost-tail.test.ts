@@ -3,13 +3,13 @@
  * loss waits for what is sent again, and the stream is mended long before it is compared by the clock.
  */
 import { cp, rm } from 'node:fs/promises'
-import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
+import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { dual } from '../../../../adapters/dual/index.js'
 import { jetstream } from '../../../../adapters/jetstream/index.js'
 import { createBus, type MessageBus } from '../../../../src/index.js'
-import { until } from '../../../../testing/suite/expect.js'
+import { range, until } from '../../../../testing/suite/expect.js'
 import { type NatsServer, startNats } from '../../../servers/nats-server.js'
 import { type PostgresServer, startPostgres } from '../../../servers/postgres.js'
 
@@ -70,10 +70,7 @@ it('waits for the messages of a hole', async () => {
   const handled: number[] = []
   await publish(bus, 1, 2, 3, 4)
   await relayed(bus, 4)
-  const connection = await connect({ servers: nats.url })
-  const manager: JetStreamManager = await jetstreamManager(connection)
-  for (const sequence of [2, 3]) await manager.streams.deleteMessage('orders', sequence)
-  await connection.close()
+  await lose(2, 3)
 
   await bus.consume(orders, ({ data }) => void handled.push(Number(data)))
 
@@ -81,8 +78,30 @@ it('waits for the messages of a hole', async () => {
   expect(handled).toEqual([1, 2, 3, 4])
 }, 60_000)
 
-function open(): MessageBus {
-  const adapter = dual({ inner: jetstream({ servers: nats.url }), connection: postgres.url, compareEvery: '1h' })
+it('waits no longer once nothing else can be handed out for it', async () => {
+  await using bus = open('report')
+  await bus.connect()
+  const handled: number[] = []
+  await publish(bus, ...range(1, 22))
+  await relayed(bus, 22)
+  await lose(2)
+
+  const few = { ...orders, maxInFlight: 10 }
+  await bus.consume(few, ({ data }) => void handled.push(Number(data)))
+
+  const kept = range(1, 22).filter((number) => number !== 2)
+  await until(() => handled.length >= kept.length, 'all that is there', REPAIRED_MS)
+  expect(handled).toEqual(kept)
+  expect((await bus.verify({ stream: 'orders' })).missing).toBe(1)
+}, 60_000)
+
+function open(repair: 'auto' | 'report' = 'auto'): MessageBus {
+  const adapter = dual({
+    inner: jetstream({ servers: nats.url }),
+    connection: postgres.url,
+    compareEvery: '1h',
+    repair,
+  })
   return createBus({ adapter, streams: [{ name: 'orders', subjects: ['orders.>'] }] })
 }
 
@@ -92,4 +111,11 @@ async function publish(bus: MessageBus, ...numbers: readonly number[]): Promise<
 
 function relayed(bus: MessageBus, count: number): Promise<void> {
   return until(async () => (await bus.verify({ stream: 'orders' })).inner >= count, `JetStream has ${count}`)
+}
+
+async function lose(...sequences: readonly number[]): Promise<void> {
+  const connection = await connect({ servers: nats.url })
+  const manager = await jetstreamManager(connection)
+  for (const sequence of sequences) await manager.streams.deleteMessage('orders', sequence)
+  await connection.close()
 }
