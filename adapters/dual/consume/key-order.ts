@@ -19,7 +19,9 @@ const LOOK_MS = 500
 /** What another process has just stored is there by then. */
 const PATIENCE_MS = 1000
 /** Between two alarms, at first and at most. */
-const [ALARM_MS, RARELY_MS] = [1000, 30_000]
+const [ALARM_MS, RARELY_MS] = [1000, 8000]
+/** From the first alarm on: a repair is done by then, or nobody does it. */
+const REPAIR_MS = 10_000
 /** Of what may be in flight: the rest is for what is awaited. */
 const BLOCKED = 0.9
 /** No key is empty. */
@@ -120,9 +122,6 @@ export class KeyOrder {
       lane.behind++
       this.#behind++
     }
-    if (this.#behind < BLOCKED * this.#parts.maxInFlight) return
-    this.#parts.onGivenUp(this.#awaited.size)
-    this.#giveUp([...this.#awaited.values()])
   }
 
   stop(): void {
@@ -149,14 +148,22 @@ export class KeyOrder {
     this.#lookLater()
   }
 
+  /** @param positions awaited, and not on their way to the inner backend */
   #complain(positions: readonly number[]): void {
     const now = this.#parts.clock.monotonic()
-    const isOverdue = positions.some((position) => now >= (this.#awaited.get(position)?.patientUntil ?? now + 1))
-    if (!isOverdue) this.#alarmMs = ALARM_MS
-    if (!isOverdue || now < this.#alarmAt) return
+    const overdue = positions.flatMap((position) => {
+      const awaited = this.#awaited.get(position)
+      return awaited !== undefined && now >= awaited.patientUntil ? [awaited] : []
+    })
+    if (overdue.length === 0) this.#alarmMs = ALARM_MS
+    if (overdue.length === 0 || now < this.#alarmAt) return
     this.#alarmAt = now + this.#alarmMs
     this.#alarmMs = Math.min(RARELY_MS, 2 * this.#alarmMs)
     this.#parts.onMissing()
+    const isStuck = this.#behind >= BLOCKED * this.#parts.maxInFlight
+    const lost = isStuck ? overdue.filter(({ patientUntil }) => now >= patientUntil + REPAIR_MS) : []
+    if (lost.length > 0) this.#parts.onGivenUp(lost.length)
+    this.#giveUp(lost)
   }
 
   #giveUp(awaited: readonly Awaited[]): void {
