@@ -99,7 +99,6 @@ export class DualAdapter implements Adapter {
     const feed: LedgerFeed = new LedgerFeed(
       {
         ...{ database: this.#database, inner: this.#inner, host: rooms.host, standing, definition: consumer },
-        subjects: stream.definition.subjects,
         onMissing: () => rooms.suspect(stream),
         onStopped: () => void this.#feeds.delete(feed),
       },

@@ -1,10 +1,10 @@
 /**
- * The order of keys across what the inner backend has lost, or has not got yet. Positions and places (sequences of the inner stream) advance
- * side by side; where a position runs ahead of its place, something that belongs in between is not there: the tail that a broker lost, a hole
- * (only who is handed the whole stream sees one), a message of another process that is still on its way. The ledger says what it is; its keys
- * wait until it comes, or need not come any more.
+ * The order of keys across what the inner backend has lost, or has not got yet: the tail that a broker lost, a hole, a message of another
+ * process that is still on its way. Whenever a delivery is not the next position, the ledger is asked what the consumer should have got in
+ * between; those keys wait until it comes, or need not come any more. A consumer with `partitions` is handed so little of what lies between
+ * that it asks only where positions run ahead of their places, the sequences of the inner stream: it sees no holes.
  *
- *   position ran ahead --> asked --> awaited -- delivered, settled elsewhere, over age --> done
+ *   not the next one ----> asked --> awaited -- delivered, settled elsewhere, over age --> done
  *                                       +------ not on its way: the stream is compared with the ledger
  */
 import type { Delivery, Sink } from '../../../src/adapter.js'
@@ -44,8 +44,8 @@ export interface KeyOrderParts {
   /** Everything up to here is settled. */
   readonly floor: number
   readonly ackWaitMs: number
-  /** It is handed every message of the stream, so that no place is another consumer's. */
-  readonly isWhole: boolean
+  /** It is handed a part of the keys, so that most of what lies between two deliveries is for others. */
+  readonly isDivided: boolean
   /** How many deliveries may be unsettled. */
   readonly maxInFlight: number
   readonly sink: Pick<Sink, 'awaiting' | 'gone'>
@@ -92,7 +92,7 @@ export class KeyOrder {
     const after = this.#highest
     if (position <= after) return undefined
     const isFirst = this.#place === Number.POSITIVE_INFINITY
-    const steps = this.#parts.isWhole ? 1 : Math.max(1, place - this.#place)
+    const steps = this.#parts.isDivided ? Math.max(1, place - this.#place) : 1
     this.#highest = position
     this.#place = place
     return position - after > steps ? { after, before: position, isFirst } : undefined

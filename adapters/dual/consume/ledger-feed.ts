@@ -27,8 +27,6 @@ export interface FeedParts {
   readonly host: AdapterHost
   readonly standing: Standing
   readonly definition: ResolvedConsumer
-  /** Subjects of the consumer's stream. */
-  readonly subjects: readonly string[]
   /** The inner backend seems to have lost messages of the consumer's stream. */
   readonly onMissing: () => void
   readonly onStopped?: (feed: LedgerFeed) => void
@@ -218,10 +216,10 @@ export class LedgerFeed implements Sink, Feed {
   }
 
   #keyOrder(): KeyOrder {
-    const { database, host, standing, definition, subjects, onMissing } = this.#parts
-    const { stream, filters, ackWaitMs, maxInFlight, partitions } = definition
+    const { database, host, standing, definition, onMissing } = this.#parts
+    const { stream, ackWaitMs, maxInFlight, partitions } = definition
     return new KeyOrder({
-      isWhole: partitions === 1 && (filters.includes('>') || subjects.every((subject) => filters.includes(subject))),
+      isDivided: partitions > 1,
       ...{ database, clock: host.clock, stream, consumer: standing.id, ackWaitMs, onMissing },
       floor: Math.min(standing.floor, ...[...standing.owed].map((position) => position - 1)),
       maxInFlight: maxInFlight / partitions,

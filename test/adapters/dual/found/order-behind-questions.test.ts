@@ -42,7 +42,6 @@ it('hands out in the order of arrival what comes just after the ledger has answe
       host,
       standing,
       definition,
-      subjects: ['orders.>'],
       onMissing: () => {},
     },
     sink,
