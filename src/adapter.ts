@@ -163,8 +163,9 @@ export type Settlement =
 export interface Sink {
   deliver(deliveries: readonly Delivery[]): void
   /**
-   * Only for `order: 'key'`, before the first delivery of a key: messages that an earlier feed left unsettled and that will be delivered
-   * here later. Newer messages of their keys must wait for them.
+   * Only for `order: 'key'`: messages that come before others of their keys and will be delivered here later, because an earlier feed left
+   * them unsettled or the backend has them not yet. Newer messages of their keys that have not started must wait for them. May name a
+   * message twice, never one that is held here.
    */
   awaiting(messages: readonly StoredMessage[]): void
   /**

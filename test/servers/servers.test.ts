@@ -133,16 +133,15 @@ describe('finding a nats-server', () => {
 })
 
 describe.each(POSTGRES)('PostgreSQL from the %s binaries', (binaries) => {
-  it.skipIf(binaries === 'system' && !existsSync('/usr/lib/postgresql'))(
-    'answers, and leaves nothing behind',
-    async () => {
-      const server = await startPostgres({ binaries, settings: { application_name: 'a name' } })
-      expect(await query(server.port, 'show application_name')).toContain('a name')
-      await server.stop()
-      await server.stop()
-      expect(isRunning(server.pid)).toBe(false)
-    },
-  )
+  it('answers and leaves nothing behind, or says what to install', async () => {
+    if (binaries === 'system' && !existsSync('/usr/lib/postgresql'))
+      return await expect(startPostgres({ binaries })).rejects.toThrow('Install the package postgresql')
+    const server = await startPostgres({ binaries, settings: { application_name: 'a name' } })
+    expect(await query(server.port, 'show application_name')).toContain('a name')
+    await server.stop()
+    await server.stop()
+    expect(isRunning(server.pid)).toBe(false)
+  })
 })
 
 describe('npm run servers', () => {
