@@ -3,17 +3,9 @@ import type { Fact } from './facts.js'
 
 export const POSTGRES_FACTS: readonly Fact[] = [
   { code: 'PG-V1', text: 'the order of numbers is not the order of commits' },
-  {
-    code: 'PG-V2',
-    text: 'rows that are skipped while locked have no order',
-    avoided: 'the outbox is read in order of positions',
-  },
+  { code: 'PG-V2', text: 'rows that are skipped while locked have no order' },
   { code: 'PG-V3', text: 'a reader behind the oldest transaction stalls behind every long one' },
-  {
-    code: 'PG-V4',
-    text: 'a lock per stream serialises its commits',
-    avoided: 'that is wanted; group commit pays for it (ADR 9)',
-  },
+  { code: 'PG-V4', text: 'a lock per stream serialises its commits' },
   { code: 'PG-V5', text: 'gaps in a sequence are normal' },
   { code: 'PG-V6', text: 'now() is the start of the transaction' },
   { code: 'PG-O1', text: 'two transactions that publish one key have no order of their own' },
@@ -69,11 +61,7 @@ export const POSTGRES_FACTS: readonly Fact[] = [
   { code: 'PG-D1', text: 'synchronous_commit off loses what was acknowledged' },
   { code: 'PG-D2', text: 'fsync off corrupts' },
   { code: 'PG-D3', text: 'a fail-over to an asynchronous standby drops commits' },
-  {
-    code: 'PG-D4',
-    text: 'then the ledger is behind the stream',
-    avoided: 'test/adapters/dual/verify: foreign messages are told, and imported on request',
-  },
+  { code: 'PG-D4', text: 'then the ledger is behind the stream' },
   { code: 'PG-D5', text: 'a crash empties unlogged tables' },
   { code: 'PG-D6', text: 'a read-only server refuses inserts' },
   { code: 'PG-D7', text: 'a full disk fails inserts' },

@@ -40,6 +40,32 @@ it('PG-O1: PG-O2: what was accepted before is handled before, whichever process 
   for (const key of KEYS) expect([...new Set(byKey(seen, key))]).toEqual(range(1, 60).map((n) => `${key} ${n}`))
 })
 
+it('PG-V2: a locked row of the outbox is waited for and not passed by', { timeout: 60_000 }, async () => {
+  const inner = () => jetstream({ servers: nats.url })
+  await using lab = await DualLab.open(postgres, { inner, streams: [{ name: 'locked', subjects: ['orders.>'] }] })
+  const bus = await lab.bus()
+  await nats.kill()
+  for (const n of range(1, 5)) await bus.publish('orders.a', n, { key: 'red' })
+  // What it has not sent is left to the next process, in the outbox.
+  await bus.close({ within: 100 })
+  const client = await lab.client()
+  await client.query('begin')
+  await client.query(`select from ${lab.schema}.outbox order by first limit 1 for update`)
+  await nats.restart()
+  const seen: unknown[] = []
+  // Without an order of its own: as the relay sent them.
+  const consumer = { name: 'locked_c', stream: 'locked' }
+  const next = await lab.bus()
+  await next.consume(consumer, ({ data }: Message) => void seen.push(data), { concurrency: 1 })
+  const waiting = () => lab.count('pg_locks where not granted')
+  await until(async () => seen.length > 0 || (await waiting()) > 0, 'the relay to meet the locked row')
+  for (const n of range(6, 8)) await next.publish('orders.a', n, { key: 'red' })
+  await client.query('commit')
+  client.release()
+  await lab.settled('locked_c')
+  expect(seen).toEqual(range(1, 8))
+})
+
 it('PG-O3: a key whose messages fail holds up no other', async () => {
   await using lab = await DualLab.open(postgres)
   const bus = await lab.bus()

@@ -4,13 +4,16 @@ import type { Message } from '../../../../src/message.js'
 import type { MessageBus } from '../../../../src/message-bus.js'
 import { nth, range, until } from '../../../../testing/suite/expect.js'
 import { type PostgresServer, startPostgres } from '../../../servers/postgres.js'
-import { DualLab } from '../fixtures/dual-lab.js'
+import { DualLab, ORDERS } from '../fixtures/dual-lab.js'
 
 let postgres: PostgresServer
 beforeAll(async () => {
   postgres = await startPostgres({ settings: { max_prepared_transactions: '2' } })
 })
 afterAll(() => postgres.stop())
+
+/** Commits that wait for the lock of their stream. */
+const LOCKED = `pg_locks where locktype = 'advisory' and not granted`
 
 /** Everybody who sees messages: a consumer, and a reader that follows. */
 async function watch(lab: DualLab, bus: MessageBus) {
@@ -37,10 +40,7 @@ it('PG-V1: what a long transaction of the application published first is missed 
   const meanwhile = range(1, 5).flatMap((n) =>
     [one, two].map((bus) => bus.publish('orders.then', n, { timeout: 9000 })),
   )
-  await until(
-    async () => (await lab.count(`pg_locks where locktype = 'advisory' and not granted`)) > 0,
-    'a publish to wait',
-  )
+  await until(async () => (await lab.count(LOCKED)) > 0, 'a publish to wait')
   await client.query('commit')
   client.release()
   await Promise.all(meanwhile)
@@ -126,4 +126,21 @@ it('PG-V5: PG-V6: positions have no gaps, and times follow them, however long ag
   ])
   const times = rows.map(({ time }) => time.getTime())
   expect(times).toEqual(times.toSorted((a, b) => a - b))
+})
+
+it('PG-V4: whatever waits for the lock of a stream is one commit, and other streams do not wait', async () => {
+  await using lab = await DualLab.open(postgres, { streams: [ORDERS, { name: 'notes', subjects: ['notes.>'] }] })
+  const bus = await lab.bus()
+  const client = await lab.client()
+  await client.query('begin')
+  await bus.transaction((tx) => tx.publish('orders.first', 'first'), { client })
+  const waiting = range(1, 300).map((n) => bus.publish('orders.then', n, { timeout: 9000 }))
+  await until(async () => (await lab.count(LOCKED)) > 0, 'a publish to wait')
+  await bus.publish('notes.a', 'meanwhile')
+  expect(await lab.count(LOCKED)).toBe(1)
+  await client.query('commit')
+  client.release()
+  await Promise.all(waiting)
+  const commits = await lab.count(`(select distinct xmin::text from %.ledger where subject = 'orders.then') as commits`)
+  expect(commits).toBeLessThanOrEqual(3)
 })
