@@ -145,6 +145,11 @@ export interface Delivery {
   readonly message: StoredMessage
   /** From 1. Deliveries that were given back with `release` do not count. */
   readonly attempt: number
+  /**
+   * Monotonic ms: the backend may hand the message to somebody else from then on. `working` puts it off, once the backend is known to have
+   * heard it in time.
+   */
+  readonly expiresAt: number
 }
 
 export type Settlement =

@@ -22,8 +22,6 @@ export class Held {
   readonly received: ReceivedMessage
   /** The attempt that its handler is told; fixed, though the backend may count on while the handler runs. */
   readonly attempt: number
-  /** When its ack wait began, or was last extended: monotonic ms. */
-  ackWaitFrom: number
   /** What to settle: the newest delivery, when the backend sent the message again meanwhile. */
   delivery: Delivery
   /** While its handler runs. */
@@ -31,12 +29,11 @@ export class Held {
   /** Somebody else settled it: it must not start. */
   isGone = false
 
-  constructor(delivery: Delivery, received: ReceivedMessage, now: number) {
+  constructor(delivery: Delivery, received: ReceivedMessage) {
     this.delivery = delivery
     this.message = delivery.message
     this.attempt = delivery.attempt
     this.received = received
-    this.ackWaitFrom = now
   }
 }
 

@@ -17,13 +17,11 @@ export class Intake {
   readonly #ready = new Ring<Held>()
   readonly #lanes: Lanes<Held> | undefined
   readonly #heartbeat: Heartbeat
-  readonly #ackWaitMs: number
-  readonly #extend: (held: readonly Held[], now: number) => void
+  readonly #extend: (held: readonly Held[]) => void
 
   /** @param extend tells the backend that these are being worked on */
-  constructor(clock: Clock, consumer: ResolvedConsumer, extend: (held: readonly Held[], now: number) => void) {
+  constructor(clock: Clock, consumer: ResolvedConsumer, extend: (held: readonly Held[]) => void) {
     this.#lanes = consumer.order === 'key' ? new Lanes() : undefined
-    this.#ackWaitMs = consumer.ackWaitMs
     this.#extend = extend
     this.#heartbeat = new Heartbeat(clock, consumer.ackWaitMs, () => this.#beat(clock.monotonic()))
   }
@@ -46,18 +44,16 @@ export class Intake {
     return this.#held.has(sequence)
   }
 
-  /** @param now `clock.monotonic()`, as in the other methods */
-  take(delivery: Delivery, now: number): void {
+  take(delivery: Delivery): void {
     const { sequence } = delivery.message
     const known = this.#held.get(sequence)
     if (known !== undefined) {
       // Its ack wait passed while we hold it. Starting it again would duplicate it; settling it must name the new delivery.
       known.delivery = delivery
-      known.ackWaitFrom = now
       return
     }
     this.#heartbeat.start()
-    const held = new Held(delivery, new ReceivedMessage(delivery.message), now)
+    const held = new Held(delivery, new ReceivedMessage(delivery.message))
     this.#held.set(sequence, held)
     this.#makeReady(this.#lanes === undefined ? held : this.#lanes.enter(held))
   }
@@ -72,9 +68,13 @@ export class Intake {
     return this.#ready.shift()
   }
 
-  /** No beat kept it, because this process was suspended or its event loop blocked: by now the backend has given it to somebody (JS-F2). */
-  isLate(held: Held, now: number): boolean {
-    return now - held.ackWaitFrom >= this.#ackWaitMs
+  /**
+   * No beat kept it, because this process was suspended, its event loop blocked or the backend out of reach: by now the backend has given it
+   * to somebody (JS-F2).
+   * @param now `clock.monotonic()`
+   */
+  isLate({ delivery }: Held, now: number): boolean {
+    return now >= delivery.expiresAt
   }
 
   /** Gone for good. */
@@ -119,7 +119,7 @@ export class Intake {
   /** What is late and has not started is not ours to extend. */
   #beat(now: number): boolean {
     const ours = [...this.#held.values()].filter((held) => held.running !== undefined || !this.isLate(held, now))
-    if (ours.length > 0) this.#extend(ours, now)
+    if (ours.length > 0) this.#extend(ours)
     return this.#held.size > 0
   }
 }

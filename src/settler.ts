@@ -107,14 +107,9 @@ export class Settler {
     if (sent !== undefined) this.#track(sent)
   }
 
-  /** @param now `clock.monotonic()` */
-  extend(held: readonly Held[], now: number): void {
-    const extended = (): void => {
-      for (const each of held) each.ackWaitFrom = now
-    }
-    const sent = this.#send(deliveriesOf(held), WORKING)
-    if (sent === undefined) extended()
-    else void sent.then((ok) => ok && extended())
+  /** What the backend does not hear in time shows in `expiresAt` of the deliveries. */
+  extend(held: readonly Held[]): void {
+    void this.#send(deliveriesOf(held), WORKING)
   }
 
   /** The dead letter is stored first, and only then is the message given up: a crash in between leaves two copies, never none (JS-S10). */

@@ -57,7 +57,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
     this.#host = host
     this.#settings = settings
     this.#call = call
-    this.#intake = new Intake(host.clock, settings.consumer, (held, now) => this.#settler.extend(held, now))
+    this.#intake = new Intake(host.clock, settings.consumer, (held) => this.#settler.extend(held))
     this.#settler = new Settler(host, settings, this.#intake, () => this.#pump())
     this.#limits = new Deadlines(host.clock, settings.timeoutMs, (attempt: Attempt) => this.#timeOut(attempt))
   }
@@ -98,8 +98,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
       void this.#settler.release(deliveries)
       return
     }
-    const now = this.#host.clock.monotonic()
-    for (const delivery of deliveries) this.#intake.take(delivery, now)
+    for (const delivery of deliveries) this.#intake.take(delivery)
     this.#pump()
   }
 
@@ -205,7 +204,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
   }
 
   working(held: readonly Held[]): void {
-    this.#settler.extend(held, this.#host.clock.monotonic())
+    this.#settler.extend(held)
   }
 
   begin(held: readonly Held[]): Begun {

@@ -62,8 +62,13 @@ export class HandClock implements Clock {
 
   /** Time passes while the process is suspended: timers that fell due meanwhile fire afterwards, late. */
   stall(ms: number): void {
-    this.#nowMs += ms
+    this.suspend(ms)
     this.advance(0)
+  }
+
+  /** Time passes while the process is suspended, and what fell due has not fired yet. */
+  suspend(ms: number): void {
+    this.#nowMs += ms
   }
 
   #next(end: number): Armed | undefined {

@@ -111,24 +111,13 @@ export class DualAdapter implements Adapter {
   }
 
   settle(deliveries: readonly Delivery[], settlement: Settlement): void | Promise<void> {
-    const { settlements, host } = this.#open()
+    const { settlements } = this.#open()
     const own = ledgerDeliveries(deliveries)
     const inner = own.map((delivery) => delivery.inner)
-    if (settlement.kind === 'working') return this.#extend(own, host.clock.monotonic())
     if (settlement.kind !== 'ack' && settlement.kind !== 'term') return this.#inner.settle(inner, settlement)
     const unrecorded = own.filter((delivery) => !delivery.isRecorded)
     if (unrecorded.length === 0) return this.#tellInner(own, settlement)
     return settlements.record(unrecorded).then(() => this.#tellInner(own, settlement))
-  }
-
-  /** @param now from when on their ack waits begin anew */
-  #extend(deliveries: readonly LedgerDelivery[], now: number): void | Promise<void> {
-    const extended = (): void => {
-      for (const delivery of deliveries) delivery.settleBy = now + delivery.ackWaitMs
-    }
-    const inner = deliveries.map((delivery) => delivery.inner)
-    const told = this.#inner.settle(inner, { kind: 'working' })
-    return told === undefined ? extended() : told.then(extended)
   }
 
   /** The ledger has it: what the inner backend does not hear comes again, and is passed over. */

@@ -30,6 +30,7 @@ export class MemoryBroker {
   readonly #subjectsOf = new Map<MemoryStream, (() => void)[]>()
   readonly #delayed: DueQueue<Delayed>
 
+  /** @param options `clock`: the one that its buses have */
   constructor(options: { readonly clock?: Clock } = {}) {
     this.clock = options.clock ?? systemClock
     this.live = new Live(this.clock)

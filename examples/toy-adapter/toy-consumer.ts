@@ -24,6 +24,7 @@ interface Held extends Due {
 export interface ToyDelivery extends Delivery {
   readonly consumer: ToyConsumer
   readonly feed: ToyFeed
+  expiresAt: number
 }
 
 interface ToyFeed {
@@ -140,7 +141,8 @@ export class ToyConsumer implements StreamListener {
   }
 
   #handOut(held: Held, feed: ToyFeed): void {
-    const delivery: ToyDelivery = { message: held.message, attempt: ++held.attempt, consumer: this, feed }
+    const attempt = ++held.attempt
+    const delivery: ToyDelivery = { message: held.message, attempt, consumer: this, feed, expiresAt: 0 }
     held.out = delivery
     feed.credit--
     if (this.definition.order === 'none') this.#feeds.push(...this.#feeds.splice(this.#feeds.indexOf(feed), 1))
@@ -149,7 +151,9 @@ export class ToyConsumer implements StreamListener {
   }
 
   #wait(held: Held, ms: number): void {
-    this.#due.add(held, this.#clock.monotonic() + ms)
+    const endsAt = this.#clock.monotonic() + ms
+    if (held.out !== undefined) held.out.expiresAt = endsAt
+    this.#due.add(held, endsAt)
   }
 
   /** Its wait is over, or it was given back: it is handed out again, the lowest sequence first. */

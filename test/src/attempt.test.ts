@@ -70,7 +70,7 @@ function held(sequence: number, attempt = 1): Held {
   const payload = Buffer.from('1')
   const place = { stream: 's', sequence, time: 0 }
   const message = { ...place, id: `${sequence}`, subject: 'a', key: undefined, headers: NO_HEADERS, payload }
-  return new Held({ message, attempt }, new ReceivedMessage(message), 0)
+  return new Held({ message, attempt, expiresAt: 0 }, new ReceivedMessage(message))
 }
 
 const timeout = new BusError('BUS_TIMEOUT', 'too long')

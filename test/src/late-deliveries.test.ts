@@ -36,7 +36,7 @@ async function settled(): Promise<void> {
 
 /** A pool that runs `orders.1` and holds the two others, all of them of one key but the first. */
 async function holdThree(clock: HandClock) {
-  const { bus, adapter } = await open(new MemoryBroker(), clock)
+  const { bus, adapter } = await open(new MemoryBroker({ clock }), clock)
   const gate = new Gate()
   const ran: string[] = []
   await bus.consume(
@@ -61,7 +61,7 @@ describe('a pool whose process was suspended', () => {
   it('for the ack wait hands back what it had not started: no attempt lost, the key in order', async () => {
     const clock = new HandClock()
     const { bus, adapter, gate, ran } = await holdThree(clock)
-    clock.stall(30_000)
+    clock.suspend(30_000)
     gate.open()
     for (let turn = 0; turn < 5; turn++) await settled()
     expect(adapter.told.filter((told) => told.startsWith('release'))).toEqual(['release 2', 'release 3'])
@@ -72,7 +72,7 @@ describe('a pool whose process was suspended', () => {
   it('for a little less starts it', async () => {
     const clock = new HandClock()
     const { bus, adapter, gate, ran } = await holdThree(clock)
-    clock.stall(29_999)
+    clock.suspend(29_999)
     clock.advance(29_999)
     gate.open()
     await settled()
@@ -87,7 +87,8 @@ describe('a pool whose heartbeats are not heard', () => {
     const clock = new HandClock()
     const { bus, adapter, gate, ran } = await holdThree(clock)
     adapter.isDeaf = true
-    clock.advance(30_000)
+    clock.advance(29_999)
+    clock.suspend(1)
     gate.open()
     for (let turn = 0; turn < 5; turn++) await settled()
     expect(adapter.told.filter((told) => told.startsWith('release'))).toEqual(['release 2', 'release 3'])

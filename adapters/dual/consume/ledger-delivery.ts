@@ -2,12 +2,6 @@
 import type { Delivery } from '../../../src/adapter.js'
 import type { StoredMessage } from '../../../src/message.js'
 
-export interface Receiver {
-  /** Row of the consumer. */
-  readonly consumer: number
-  readonly ackWaitMs: number
-}
-
 export class LedgerDelivery implements Delivery {
   readonly message: StoredMessage
   readonly attempt: number
@@ -16,18 +10,17 @@ export class LedgerDelivery implements Delivery {
   readonly inner: Delivery
   /** The ledger has it as settled already: by a transaction, or with its dead letter. */
   isRecorded = false
-  readonly ackWaitMs: number
-  /** When its ack wait ends, by the monotonic clock: the message may be with somebody else from then on. */
-  settleBy: number
 
-  /** @param now by the monotonic clock */
-  constructor(message: StoredMessage, inner: Delivery, { consumer, ackWaitMs }: Receiver, now: number) {
+  /** @param consumer its row */
+  constructor(message: StoredMessage, inner: Delivery, consumer: number) {
     this.message = message
     this.attempt = inner.attempt
     this.consumer = consumer
     this.inner = inner
-    this.ackWaitMs = ackWaitMs
-    this.settleBy = now + ackWaitMs
+  }
+
+  get expiresAt(): number {
+    return this.inner.expiresAt
   }
 }
 

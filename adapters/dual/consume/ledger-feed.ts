@@ -135,14 +135,12 @@ export class LedgerFeed implements Sink, Feed {
   }
 
   #arrival(delivery: Delivery, stamp: Stamp): Arrived {
-    const { standing, host, definition } = this.#parts
-    const { id, highest } = standing
-    const receiver = { consumer: id, ackWaitMs: definition.ackWaitMs }
+    const { id, highest } = this.#parts.standing
     const isLate = delivery.message.time - stamp.timeMs > LATE_MS
     const isInDoubt = stamp.isAgain || isLate || delivery.attempt > 1 || stamp.position <= highest
     const message = fromInner(delivery.message, stamp)
     const gap = this.#order?.gapBefore(stamp.position, delivery.message.sequence)
-    return { delivery: new LedgerDelivery(message, delivery, receiver, host.clock.monotonic()), isInDoubt, gap }
+    return { delivery: new LedgerDelivery(message, delivery, id), isInDoubt, gap }
   }
 
   async #ask(): Promise<void> {

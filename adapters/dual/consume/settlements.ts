@@ -91,7 +91,7 @@ export class Settlements {
   #repeatable(batch: readonly Waiting[], failure: BusError): Waiting[] {
     const now = this.#clock.monotonic()
     return batch.filter(({ deliveries, reject }) => {
-      const isOurs = failure.retryable && !this.#isClosed && deliveries.every(({ settleBy }) => now < settleBy)
+      const isOurs = failure.retryable && !this.#isClosed && deliveries.every(({ expiresAt }) => now < expiresAt)
       if (!isOurs) reject(failure)
       return isOurs
     })

@@ -15,7 +15,7 @@ import { describeThrown } from '../../../src/errors.js'
 import type { StoredMessage } from '../../../src/message.js'
 import type { ResolvedConsumer } from '../../../src/topology.js'
 import type { Connection } from '../connect/connection.js'
-import { failure, isMissing } from '../failure.js'
+import { isMissing } from '../failure.js'
 import { Arrivals } from './arrivals.js'
 import { Away } from './away.js'
 import { bringBack, makeAnew } from './consumers.js'
@@ -220,15 +220,13 @@ export class JetStreamFeed implements Feed {
     return !delivery.isSettled && this.#held.get(delivery.message.sequence) === delivery
   }
 
-  #extend(deliveries: readonly JetStreamDelivery[]): void {
-    if (!this.#parts.connection.isConnected)
-      throw failure(`keep deliveries of ${this.definition.name}`, 'BUS_UNAVAILABLE', 'not connected')
-    const expiresAt = this.#now() + this.definition.ackWaitMs
-    for (const delivery of deliveries) {
-      if (this.#isLate(delivery)) continue
-      this.#parts.outbound.send(delivery, WORKING, false)
-      delivery.expiresAt = expiresAt
-    }
+  /** Counts what the server has heard in time: later, somebody else may have been handed the message before (JS-S11). */
+  async #extend(deliveries: readonly JetStreamDelivery[]): Promise<void> {
+    const { ackWaitMs } = this.definition
+    const expiresAt = this.#now() + ackWaitMs
+    const ours = deliveries.filter((delivery) => !this.#isLate(delivery))
+    await this.#parts.outbound.confirm(ours, WORKING, ackWaitMs)
+    for (const delivery of ours) if (!this.#isLate(delivery)) delivery.expiresAt = expiresAt
   }
 
   /** Recorded first: whoever gets it next must find the record (JS-S4). */

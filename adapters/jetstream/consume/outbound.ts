@@ -5,6 +5,7 @@
  */
 import { BusError } from '../../../src/errors.js'
 import type { Connection } from '../connect/connection.js'
+import { clientFailure, failure } from '../failure.js'
 import type { JetStreamDelivery } from './delivery.js'
 
 const MAX_WAITING = 100_000
@@ -35,6 +36,22 @@ export class Outbound {
     if (this.#waiting.length >= MAX_WAITING)
       throw new BusError('BUS_UNAVAILABLE', '[nats] settle: not connected, and too many settlements wait already')
     this.#waiting.push({ delivery, bytes, isForGood })
+  }
+
+  /**
+   * Resolves when the server has heard it of all of them: they go the same way in order, so the last one answers for all. Rejects with
+   * `BUS_UNAVAILABLE` at once while the link is down, or after `timeoutMs`.
+   */
+  async confirm(deliveries: readonly JetStreamDelivery[], bytes: Uint8Array, timeoutMs: number): Promise<void> {
+    const last = deliveries.at(-1)
+    if (last === undefined) return
+    if (!this.#connection.isConnected) throw failure('settle', 'BUS_UNAVAILABLE', 'not connected')
+    try {
+      for (const { reply } of deliveries.slice(0, -1)) this.#connection.nats.publish(reply, bytes)
+      await this.#connection.nats.request(last.reply, bytes, { timeout: timeoutMs })
+    } catch (thrown) {
+      throw clientFailure('settle', thrown)
+    }
   }
 
   close(): void {

@@ -15,8 +15,6 @@ import { OrderedFeed } from './ordered-feed.js'
 
 /** Own messages at hand or asked for. They hold up nobody else: only this process serves the part. */
 const READ_AHEAD = 32
-/** A delivery that has lain longer than this part of its ack wait is extended before it is passed on with a whole one. */
-const STALE = 0.1
 
 /** Where the messages of one partition end up. */
 export interface PartOwner {
@@ -110,13 +108,9 @@ export class Part implements JetStreamSink {
     for (const [sequence, delivery] of this.#atHand) {
       this.#atHand.delete(sequence)
       this.feed.grant(1)
-      const leftMs = delivery.expiresAt - now
+      if (now < delivery.expiresAt) return delivery
       // Nobody kept it, because this process was suspended: by now it may be somebody else's.
-      if (leftMs <= 0) void this.#settle([delivery], { kind: 'release' })
-      else {
-        if (leftMs < (1 - STALE) * this.feed.definition.ackWaitMs) void this.#settle([delivery], { kind: 'working' })
-        return delivery
-      }
+      void this.#settle([delivery], { kind: 'release' })
     }
     return undefined
   }

@@ -24,10 +24,10 @@ afterAll(async () => {
   await postgres.stop()
 })
 
-function delivery(consumer: number, sequence: number, ackWaitMs: number): LedgerDelivery {
+function delivery(consumer: number, sequence: number, expiresAt: number): LedgerDelivery {
   const message = { stream: 'orders', sequence, time: 0, id: `i${sequence}`, subject: 'orders.a', key: undefined }
   const stored = { ...message, headers: NO_HEADERS, payload: Buffer.from('1') }
-  return new LedgerDelivery(stored, { message: stored, attempt: 1 }, { consumer, ackWaitMs }, 0)
+  return new LedgerDelivery(stored, { message: stored, attempt: 1, expiresAt }, consumer)
 }
 
 it.each(['cut before', 'swallow and cut'] as const)(
@@ -56,11 +56,9 @@ it('is given up when the ack wait is over, unless that was extended, or when the
   const clock = new HandClock()
   const settlements = new Settlements(lab.database, clock)
   const fault = proxy.at(/given_up.*\.settle\(/, 'cut before', { times: 1000 })
-  const [short, long, extended] = [
-    delivery(consumer, 1, 1000),
-    delivery(consumer, 2, 60_000),
-    delivery(consumer, 3, 1000),
-  ]
+  const inner = { message: delivery(consumer, 3, 0).message, attempt: 1, expiresAt: 1000 }
+  const [short, long] = [delivery(consumer, 1, 1000), delivery(consumer, 2, 60_000)]
+  const extended = new LedgerDelivery(inner.message, inner, consumer)
   const given = refuses('BUS_UNAVAILABLE', () => settlements.record([short]))
   let isRecorded = false
   const kept = Promise.all([settlements.record([long]), settlements.record([extended])]).then(() => {
@@ -68,7 +66,7 @@ it('is given up when the ack wait is over, unless that was extended, or when the
   })
   await until(() => clock.timers > 0, 'a pause')
   clock.advance(900)
-  extended.settleBy = clock.monotonic() + 60_000
+  inner.expiresAt = clock.monotonic() + 60_000
   await until(() => clock.timers > 0, 'a pause')
   clock.advance(600)
   await given

@@ -60,5 +60,9 @@ function arriving(position: number, attempt = 1): Delivery {
   const message = { id: `note-${position}`, subject: `orders.${position}`, key: undefined, headers: NO_HEADERS }
   const stamp = { position, timeMs: Date.now(), isAgain: false }
   const sent = toInner({ ...message, payload: new Uint8Array(), text: undefined }, stamp)
-  return { attempt, message: { ...sent, stream: 'orders', sequence: position, time: stamp.timeMs } }
+  return {
+    attempt,
+    expiresAt: performance.now() + 30_000,
+    message: { ...sent, stream: 'orders', sequence: position, time: stamp.timeMs },
+  }
 }
