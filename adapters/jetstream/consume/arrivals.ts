@@ -4,38 +4,38 @@
  * known what that was (JS-C8).
  */
 import type { Msg } from '@nats-io/transport-node'
-import type { Clock } from '../../../src/clock.js'
 import { type Arrival, toArrival } from './delivery.js'
 
 export interface ArrivalsOwner {
-  /** Gets them, in order. @param since when the first of them came, by the monotonic clock */
+  /** Gets them, in order. @param since when the first of them was handed out at the earliest, by the monotonic clock */
   take(arrivals: readonly Arrival[], since: number): void
   /** Finds out what was handed out and is not here, and tells with `isKnown()`. Never rejects. */
   account(): Promise<unknown>
 }
 
 export class Arrivals {
-  readonly #clock: Clock
   readonly #owner: ArrivalsOwner
   #arrived: Arrival[] = []
-  /** When the first of them came, by the monotonic clock. */
+  /** Of the first of them. */
   #since = 0
   /** The number up to which all is accounted for. */
   #known = Number.POSITIVE_INFINITY
   #isAsking = false
   #isTold = false
 
-  constructor(clock: Clock, owner: ArrivalsOwner) {
-    this.#clock = clock
+  constructor(owner: ArrivalsOwner) {
     this.#owner = owner
   }
 
-  /** Called from inside the client, where nothing of ours may run (JS-F5). */
-  receive(received: Msg): void {
+  /**
+   * Called from inside the client, where nothing of ours may run (JS-F5).
+   * @param since when it was handed out at the earliest, by the monotonic clock
+   */
+  receive(received: Msg, since: number): void {
     const arrival = toArrival(received)
     if (arrival === undefined) return
     if (this.#arrived.length === 0) {
-      this.#since = this.#clock.monotonic()
+      this.#since = since
       queueMicrotask(() => this.#pass())
     }
     this.#arrived.push(arrival)

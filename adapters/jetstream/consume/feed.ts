@@ -69,12 +69,12 @@ export class JetStreamFeed implements Feed {
     this.#pending = info.num_pending
     this.#pendingAt = this.#now()
     this.origin = new Origin(parts.connection, parts.stream.created, info)
-    this.#arrivals = new Arrivals(parts.connection.host.clock, {
+    this.#arrivals = new Arrivals({
       take: (arrived, since) => this.#handOut(arrived, since),
       account: () => this.#prepare(),
     })
     const listener = {
-      onMessage: (message: Msg) => this.#arrivals.receive(message),
+      onMessage: (message: Msg, since: number) => this.#arrivals.receive(message, since),
       onDoubt: () => void this.#verify(),
       onSilence: () => void this.#begin(),
     }

@@ -17,6 +17,10 @@ const EXPIRES_MS = 5000
 const HEARTBEAT_MS = 1000
 /** Two missed heartbeats and some slack. */
 const SILENCE_MS = 2500
+/** One missed heartbeat: the process stood still, or the link, and what comes then may have been handed out since the last one. */
+const STANDSTILL_MS = 1500
+/** What has lain in the socket is read within so long. */
+const READ_MS = 100
 /** Pause before asking again after the server refused. */
 const RETRY_MS = 250
 /** A server that is silent must not hold up a stop. */
@@ -27,8 +31,11 @@ const REQUEST_BYTES = 16 * 1024 * 1024
 const NEW_LEADER = /leadership change|server shutdown/i
 
 export interface PullListener {
-  /** Called from inside the client: must not throw and must not run anybody's code (JS-F5). */
-  onMessage(message: Msg): void
+  /**
+   * Called from inside the client: must not throw and must not run anybody's code (JS-F5).
+   * @param since when the server may have handed it out at the earliest, by the monotonic clock
+   */
+  onMessage(message: Msg, since: number): void
   /** The consumer or its stream may be gone, or stand elsewhere: somebody should look. */
   onDoubt(reason: string): void
   /** Nothing is asked for any more, and what was on its way is lost: resume when that is dealt with. Default: `onDoubt`, and resume. */
@@ -49,6 +56,9 @@ export class Pull {
   /** Asked for and not received yet. */
   #open = 0
   #heardAt = 0
+  /** Of what is read until `readBy`. */
+  #lainSince = 0
+  #readBy = 0
   #idleReason = ''
   #watch: Timer | undefined
   #retry: Timer | undefined
@@ -168,12 +178,14 @@ export class Pull {
   }
 
   #receive(message: Msg): void {
-    this.#heardAt = this.#connection.host.clock.monotonic()
+    const now = this.#connection.host.clock.monotonic()
+    if (now - this.#heardAt > STANDSTILL_MS) [this.#lainSince, this.#readBy] = [this.#heardAt, now + READ_MS]
+    this.#heardAt = now
     // A status comes on the reply subject of its request, a message on its own.
     if (message.subject.startsWith(this.#inbox)) return this.#status(message)
     this.#idleReason = ''
     if (this.#open > 0) this.#open--
-    this.#listener.onMessage(message)
+    this.#listener.onMessage(message, now < this.#readBy ? this.#lainSince : now)
   }
 
   #status(message: Msg): void {

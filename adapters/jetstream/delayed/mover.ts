@@ -71,7 +71,7 @@ export class Mover {
     this.#stream = stream
     this.#due = new DueQueue(connection.host.clock, (held) => this.#fallDue(held), { ref: false })
     const listener = {
-      onMessage: (message: Msg) => this.#receive(message),
+      onMessage: (message: Msg, since: number) => this.#receive(message, since),
       onDoubt: () => void this.#ensureConsumer(),
     }
     const consumer = { stream: STATE_STREAM, name: moverName(stream) }
@@ -120,7 +120,7 @@ export class Mover {
   }
 
   /** Inside the client, which a throw would harm (JS-F5). */
-  #receive(received: Msg): void {
+  #receive(received: Msg, since: number): void {
     const { clock } = this.#connection.host
     const reply = received.reply ?? ''
     const facts = parseAckSubject(reply)
@@ -135,7 +135,7 @@ export class Mover {
     }
     const earlier = this.#held.get(parked.sequence)
     if (earlier !== undefined) this.#letGo(earlier)
-    const expiresAt = clock.monotonic() + ACK_WAIT_MS
+    const expiresAt = since + ACK_WAIT_MS
     const held: Held = { parked, reply, expiresAt, dueAt: 0, dueSlot: -1, dueOrder: 0 }
     this.#held.set(parked.sequence, held)
     this.#due.add(held, clock.monotonic() + leftMs)

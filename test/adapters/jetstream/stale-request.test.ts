@@ -10,6 +10,7 @@ import { type Clock, systemClock } from '../../../src/clock.js'
 import type { MessageBus } from '../../../src/message-bus.js'
 import { pass, range, until } from '../../../testing/suite/expect.js'
 import { type NatsServer, startNats } from '../../servers/nats-server.js'
+import { startProxy } from '../../servers/proxy.js'
 import { StandingClock } from './fixtures/standing-clock.js'
 
 /** Longer than the term of a lease, shorter than a request lasts. */
@@ -68,9 +69,39 @@ it('JS-F2: who stood still for longer than its lease starts nothing that came me
   }
 })
 
-async function busWith(stream: string, clock: Clock = systemClock): Promise<MessageBus> {
-  const streams = [{ name: stream, subjects: [`${stream}.>`] }]
-  const bus = createBus({ adapter: jetstream({ servers: server.url }), streams, clock })
+it('JS-F2: who stood still for longer than the ack wait does not start what lay in its socket meanwhile', {
+  timeout: 40_000,
+}, async () => {
+  const [clock, link] = [new StandingClock(), await startProxy(server.port)]
+  const [one, two] = [await busWith('lain', clock, link.url), await busWith('lain')]
+  const consumer = { name: 'billing', stream: 'lain', ackWait: '2s' } as const
+  const handled = { one: [] as unknown[], two: [] as unknown[] }
+  try {
+    await one.consume(consumer, ({ data }) => handled.one.push(data), POOL)
+    await two.publish('lain.red', 0)
+    await until(() => handled.one.length === 1, 'a first message')
+
+    clock.standStill()
+    link.stall('toClient')
+    await two.publish('lain.red', 1)
+    await two.consume(consumer, ({ data }) => handled.two.push(data), POOL)
+    await until(() => handled.two.length === 1, 'the message to be handed to somebody else')
+    link.pass()
+    // The answer comes behind what lay there.
+    await one.publish('elsewhere.red', 2)
+    expect(handled).toEqual({ one: [0], two: [1] })
+  } finally {
+    await Promise.all([one.close(), two.close()])
+    await link.stop()
+  }
+})
+
+async function busWith(stream: string, clock: Clock = systemClock, servers = server.url): Promise<MessageBus> {
+  const streams = [
+    { name: stream, subjects: [`${stream}.>`] },
+    { name: 'elsewhere', subjects: ['elsewhere.>'] },
+  ]
+  const bus = createBus({ adapter: jetstream({ servers }), streams, clock })
   await bus.connect()
   return bus
 }
