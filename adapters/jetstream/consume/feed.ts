@@ -229,9 +229,10 @@ export class JetStreamFeed implements Feed {
     for (const delivery of ours) if (!this.#isLate(delivery)) delivery.expiresAt = expiresAt
   }
 
-  /** Recorded first: whoever gets it next must find the record (JS-S4). */
+  /** Recorded first: whoever gets it next must find it (JS-S4). Who has got a late one by itself has looked before, and counts from that. */
   async #release(deliveries: readonly JetStreamDelivery[]): Promise<void> {
-    await Promise.all(deliveries.map((delivery) => this.#parts.handbacks.record(delivery)))
+    const ours = deliveries.filter((delivery) => !this.#isLate(delivery))
+    await Promise.all(ours.map((delivery) => this.#parts.handbacks.record(delivery)))
     for (const delivery of deliveries) {
       if (this.#isCurrent(delivery)) this.#handBack(delivery, nak(0), delivery.attempt - 1)
     }

@@ -67,6 +67,23 @@ describe.each(['2.15', '2.10'] as const)('deliveries, server %s', (version) => {
       expect((await port.jsm.consumers.info(port.stream, 'worker')).num_redelivered).toBe(1)
     })
 
+    it('JS-S4: what is handed back too late is no hand-back: who has the message meanwhile counts on from its own attempt', async () => {
+      await using port = await Port.open(server)
+      const settings = { ackWait: 800 }
+      const late = await port.attach(1, settings)
+      await port.publish('a')
+      const lost = await late.probe.nth(1)
+      const next = await port.another()
+      const { probe, feed } = await port.attach(1, settings, next)
+      const failed = await probe.nth(1)
+      await port.adapter.settle([lost], RELEASE)
+      await feed.stop()
+      await next.settle([failed], { kind: 'nak', delayMs: 50 })
+      await late.feed.stop()
+      const last = await port.attach(1, settings, await port.another())
+      expect([failed.attempt, (await last.probe.nth(1)).attempt]).toEqual([2, 3])
+    })
+
     it('JS-S5: a consumer with a backoff of its own is refused', async () => {
       await using port = await Port.open(server)
       await port.foreignConsumer({ backoff: [10_000_000_000, 20_000_000_000], max_deliver: 3 })
