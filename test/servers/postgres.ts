@@ -66,6 +66,7 @@ class ThrowAwayPostgres implements PostgresServer {
   readonly version: string
   readonly #serving: Serving
   #server: ServerProcess
+  #isPaused = false
 
   constructor(server: ServerProcess, port: number, serving: Serving) {
     this.url = `postgres://busbar@127.0.0.1:${port}/postgres`
@@ -79,7 +80,10 @@ class ThrowAwayPostgres implements PostgresServer {
     return this.#server.pid
   }
 
+  /** Its processes end at once; those that stand still do not run again first. */
   async kill(): Promise<void> {
+    if (this.#isPaused) await this.#signalAll('SIGKILL')
+    this.#isPaused = false
     await this.#server.end('SIGQUIT')
   }
 
@@ -89,10 +93,12 @@ class ThrowAwayPostgres implements PostgresServer {
   }
 
   async pause(): Promise<void> {
+    this.#isPaused = true
     await this.#signalAll('SIGSTOP')
   }
 
   async resume(): Promise<void> {
+    this.#isPaused = false
     await this.#signalAll('SIGCONT')
   }
 

@@ -94,8 +94,12 @@ export class ServerDisk {
     await this.#disk.sync()
   }
 
-  /** From now on nothing reaches it. The server does not know yet. */
+  /**
+   * From now on nothing reaches the disk, and nobody hears of the server, which stops first: one that goes on for a moment can meet an error
+   * of its disk that no power cut has, and answer all the same.
+   */
   async cutPower(): Promise<void> {
+    await this.server.pause()
     await this.#disk.cutPower()
   }
 
