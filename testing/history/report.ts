@@ -1,6 +1,7 @@
 /** A report as text for a terminal. As JSON it is what it is. */
 import type { Report, RuleReport } from './check.js'
-import type { Figures, Recovery, Spread } from './figures.js'
+import type { Figures } from './figures.js'
+import type { Recovery, Spread } from './recovery.js'
 import type { Finding } from './rule.js'
 
 /** Ids of one witness that are shown. */
@@ -70,11 +71,11 @@ function figureLines(figures: Figures): string[] {
 
 function recoveryLines(recovery: readonly Recovery[]): string[] {
   if (recovery.length === 0) return []
-  const head = ['fault', 'times', 'to first start', 'heal to rest', 'nothing accepted for']
-  const rows = recovery.map(({ kind, faults, toFirstStart, toQuiesce, withoutAcceptance }) => [
+  const head = ['fault', 'times', 'to first start', 'to clear', 'takeover', 'heal to rest', 'nothing accepted for']
+  const rows = recovery.map(({ kind, faults, toFirstStart, toClear, takeover, toQuiesce, withoutAcceptance }) => [
     kind,
     count(faults),
-    ...[toFirstStart, toQuiesce, withoutAcceptance].map(spread),
+    ...[toFirstStart, toClear, takeover, toQuiesce, withoutAcceptance].map(spread),
   ])
   return table([head, ...rows])
 }

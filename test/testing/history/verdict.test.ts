@@ -80,9 +80,24 @@ describe('figures', () => {
       kind: 'made up',
       faults: 1,
       toFirstStart: near(21),
+      toClear: near(21),
+      takeover: undefined,
       toQuiesce: near(12),
       withoutAcceptance: near(0),
     })
+  })
+
+  it('tell how long it took until somebody else had started what a killed process was at', () => {
+    const script = new Script().publish('a', 'ok').publish('b', 'ok')
+    script.in('control.1', { ev: 'fault.begin', id: '1', kind: 'killed', target: 'w' })
+    script.start('w.3', 'a').start('w.3', 'b').killed('w.3')
+    script.in('control.1', { ev: 'fault.end', id: '1' }).wait(40).start('w.4', 'a').wait(10).start('w.4', 'b')
+    expect(found(script.run().figures.recovery[0]).takeover?.max).toBeCloseTo(53)
+  })
+
+  it('tell how long it took until everything that had been accepted before the end of a fault was started', () => {
+    const script = new Script().publish('a', 'ok').fault('nats', 50).publish('later', 'ok').wait(70).start('w.3', 'a')
+    expect(found(script.run().figures.recovery[0]).toClear?.max).toBeCloseTo(73)
   })
 
   it('tell the longest time in which nothing was accepted', () => {
