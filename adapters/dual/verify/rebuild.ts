@@ -29,6 +29,15 @@ export async function rebuildLost(parts: RepairParts, stream: LedgerStream): Pro
   }
 }
 
+/** For who is alone at it: the stream may be lost while its messages are on their way. Leaves it when the inner backend cannot be asked. */
+export async function rebuildAgain(parts: RepairParts, stream: LedgerStream, round: string): Promise<void> {
+  const isLost = await isThere(parts, stream).then(
+    (isKept) => !isKept,
+    () => false,
+  )
+  if (isLost) await rebuild(parts, stream, round)
+}
+
 /** For who is alone at it. @returns how many messages are on their way */
 export async function rebuild(parts: RepairParts, stream: LedgerStream, round: string): Promise<number> {
   const { database, inner, logger } = parts

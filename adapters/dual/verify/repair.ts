@@ -12,12 +12,14 @@ import type { LedgerStream } from '../streams.js'
 import { skip } from './ahead.js'
 import { importForeign } from './import-foreign.js'
 import { whileAlone } from './locks.js'
-import { rebuild } from './rebuild.js'
+import { rebuild, rebuildAgain } from './rebuild.js'
 import { newRound, Resend } from './resend.js'
 import { type Sweep, type SweepParts, sweep } from './sweep.js'
 
 const PATIENCE_MS = 30_000
 const LOOK_MS = 50
+/** Nothing has arrived for so long: the stream may be gone. Who waits here is alone at it, so nobody else can make it again. */
+const DOUBT_MS = 500
 
 export interface RepairParts extends SweepParts {
   readonly clock: Clock
@@ -89,14 +91,20 @@ async function sendMissing(parts: RepairParts, stream: LedgerStream, found: Swee
 }
 
 /** Resolves when the inner backend has everything of this round. */
-async function sent({ database, clock, closing }: RepairParts, stream: LedgerStream, round: string): Promise<void> {
+async function sent(parts: RepairParts, stream: LedgerStream, round: string): Promise<void> {
+  const { database, clock, closing } = parts
   const what = `repair stream ${stream.definition.name}`
   let [left, since] = [Number.POSITIVE_INFINITY, clock.monotonic()]
+  let lookedAt = since
   for (;;) {
     const rows = await database.query<StillToSend>('work', stillToSend(database.schema, stream.id, round))
     const ranges = rows[0]?.ranges ?? 0
     if (ranges === 0) return
     if (ranges < left) [left, since] = [ranges, clock.monotonic()]
+    if (clock.monotonic() - Math.max(since, lookedAt) > DOUBT_MS) {
+      await rebuildAgain(parts, stream, round)
+      lookedAt = clock.monotonic()
+    }
     if (closing.aborted)
       throw new BusError('BUS_CLOSED', `[dual] ${what}: the adapter was closed; others go on with it`)
     if (clock.monotonic() - since > PATIENCE_MS)

@@ -1,6 +1,6 @@
 /** What can happen to an inner stream, and what comparing and mending must make of it: the same for every inner backend. */
 import { describe, expect, it } from 'vitest'
-import { range } from '../../../../testing/suite/expect.js'
+import { range, until } from '../../../../testing/suite/expect.js'
 import { byKey, type Pair, type PairOptions } from './fixture.js'
 
 export interface Backend {
@@ -83,6 +83,19 @@ function changedStream(backend: Backend): void {
     expect(await pair.verify()).toMatchObject({ ledger: COUNT, inner: 0, missing: COUNT, isSame: false })
     expect(await pair.repair()).toMatchObject({ republished: COUNT })
     expect((await pair.copies()).every(({ isAgain }) => isAgain)).toBe(true)
+    await expectSame(pair)
+  })
+
+  it('makes a stream again that is deleted while what it lacked is on its way', async () => {
+    await using pair = await backend.open()
+    await pair.fill(COUNT)
+    await pair.lose(3, 4)
+    await pair.relay.close()
+    const repairing = pair.repair()
+    await until(async () => (await pair.lab.sql('select from %.outbox')).length > 0, 'messages on their way')
+    await backend.destroy(pair)
+    await using _another = await pair.withRate(20_000)
+    await repairing
     await expectSame(pair)
   })
 
