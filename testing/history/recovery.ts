@@ -36,6 +36,8 @@ interface Delay {
 
 /** Less is no delay, in ms. */
 const PROMPT_MS = 20
+/** A process that is killed at the beginning of a fault may have said its last word so long before. */
+const SILENT_MS = 200
 
 export function recoveryOf(history: History): Recovery[] {
   const [starts, accepted, delays]: [number[], number[], Delay[]] = [[], [], []]
@@ -85,7 +87,7 @@ function clearedAfter(moment: number, delays: readonly Delay[]): number {
 
 /** For each process that died in the fault, unless nobody had to start anything again. */
 function takeovers({ faults, messages }: History, { beganAt, endedAt }: Fault): number[] {
-  const dead = faults.killed.filter(({ lastAt }) => lastAt >= beganAt - PROMPT_MS && lastAt <= endedAt)
+  const dead = faults.killed.filter(({ lastAt }) => lastAt >= beganAt - SILENT_MS && lastAt <= endedAt)
   if (dead.length === 0) return []
   const last = new Map(dead.map((source) => [source, 0]))
   for (const { attempts } of messages.values()) {
