@@ -3,6 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 
 const REPORT = 'faults-report.json'
 const CHART = 'docs/loss.svg'
+/** Kinds of fault that are named. */
+const FEW = 6
 
 export interface Loss {
   readonly setup: string
@@ -14,10 +16,15 @@ export interface Loss {
   readonly ghosts: number
 }
 
-/** @param controls what the report of the fault suite, where there is one, is drawn beside */
-export async function writeChart(controls: readonly Loss[]): Promise<void> {
-  const report: unknown = await readFile(REPORT, 'utf8').then(JSON.parse, () => [])
-  await writeFile(CHART, lossChart([...controls, ...lossesOf(report)]))
+/**
+ * @param controls what the reports are drawn beside
+ * @param files reports of the fault suite; default: the newest, where there is one
+ */
+export async function writeChart(controls: readonly Loss[], files: readonly string[] = []): Promise<void> {
+  const reports: unknown[] = []
+  for (const file of files) reports.push(JSON.parse(await readFile(file, 'utf8')))
+  if (files.length === 0) reports.push(await readFile(REPORT, 'utf8').then(JSON.parse, () => []))
+  await writeFile(CHART, lossChart([...controls, ...lossesOf(reports.flat())]))
 }
 
 interface Run {
@@ -43,7 +50,8 @@ export function lossesOf(report: unknown): Loss[] {
   }
   return [...bySetup].map(([setup, of]) => {
     const faults = of.flatMap(({ cycles }) => cycles.filter(({ skipped }) => skipped === undefined))
-    const under = `${faults.length} faults: ${[...new Set(faults.map(({ fault }) => fault))].join(', ')}`
+    const kinds = [...new Set(faults.map(({ fault }) => fault))]
+    const under = `${faults.length} faults${kinds.length > FEW ? ` of ${kinds.length} kinds` : `: ${kinds.join(', ')}`}`
     const accepted = of.reduce((sum, { figures }) => sum + figures.accepted, 0)
     return { setup, under, accepted, lost: total(of, 'R1'), ghosts: total(of, 'R9') }
   })

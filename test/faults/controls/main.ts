@@ -4,13 +4,15 @@
  *
  *   --only default,naive    of default, always, naive, naive-before, id-relay
  *   --chart                 draws docs/loss.svg, together with the runs of faults-report.json where there is one
+ *   --chart a.json b.json   together with the runs of these reports
  */
 import { parseArgs } from 'node:util'
 import { writeChart } from '../chart.js'
 import { useMemory } from '../memory-disk.js'
 import { CONTROLS, controlsText, runControls, troubleOf } from './index.js'
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     only: { type: 'string' },
     chart: { type: 'boolean', default: false },
@@ -23,5 +25,6 @@ const names = values.only?.split(',')
 const chosen = CONTROLS.filter(({ name }) => names === undefined || names.includes(name))
 const outcomes = await runControls(`${values.folder}/controls-${Date.now().toString(36)}`, chosen)
 process.stdout.write(`${controlsText(outcomes)}\n`)
-if (values.chart) await writeChart(outcomes.flatMap(({ result }) => result ?? []))
+const results = outcomes.flatMap(({ result }) => result ?? [])
+if (values.chart) await writeChart(results, positionals)
 process.exitCode = outcomes.every((outcome) => troubleOf(outcome) === undefined) ? 0 : 1
