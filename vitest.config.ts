@@ -29,7 +29,17 @@ export default defineConfig({
           typecheck: { enabled: true, include: ['test/**/*.test-d.ts'], tsconfig: './tsconfig.json' },
         },
       },
-      { test: { ...shared, name: 'suites', include: SUITES, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+      {
+        test: {
+          ...shared,
+          name: 'suites',
+          include: SUITES,
+          maxWorkers: 1,
+          // Of the scenarios that may run at the same time. They wait for disks and clocks most of it.
+          maxConcurrency: 8,
+          sequence: { groupOrder: 1 },
+        },
+      },
     ],
     // The second one is for `.ci/run`, which counts.
     reporters: ['default', ['json', { outputFile: '.cache/test-results.json' }]],
