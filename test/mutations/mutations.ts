@@ -42,8 +42,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a process that was suspended starts what it still holds',
     file: 'src/intake.ts',
-    find: 'return now - held.ackWaitFrom >= this.#ackWaitMs',
-    replace: 'return now < held.ackWaitFrom',
+    find: 'return now >= delivery.expiresAt',
+    replace: 'return now >= delivery.expiresAt + 1e9',
     groups: ['suspended'],
   },
   {

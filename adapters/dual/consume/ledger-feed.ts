@@ -18,6 +18,8 @@ import { LedgerDelivery } from './ledger-delivery.js'
 /** A message that did not come from the ledger is put aside for this long. */
 const FOREIGN_DELAY_MS = 60_000
 const RETRY_MS = 200
+/** Looks in an ack wait at least: each keeps what waits here. */
+const RETRIES_PER_ACK_WAIT = 3
 /** What reached the inner backend so much later than the ledger may come from a process that was stopped meanwhile (PG-L2). */
 const LATE_MS = 1000
 
@@ -178,7 +180,7 @@ export class LedgerFeed implements Sink, Feed {
 
   /** Undefined when the ledger could not be asked; waits a little then. */
   async #asked<Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> {
-    const { host } = this.#parts
+    const { host, definition } = this.#parts
     try {
       return await question()
     } catch (thrown) {
@@ -189,7 +191,8 @@ export class LedgerFeed implements Sink, Feed {
         this.#line.map(({ delivery }) => delivery.inner),
         'working',
       )
-      await new Promise<void>((resolve) => void host.clock.timer(RETRY_MS, resolve))
+      const retryMs = Math.min(RETRY_MS, definition.ackWaitMs / RETRIES_PER_ACK_WAIT)
+      await new Promise<void>((resolve) => void host.clock.timer(retryMs, resolve))
       return undefined
     }
   }

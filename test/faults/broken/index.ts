@@ -1,8 +1,10 @@
 /** Adapters that break one promise each, run for real by `main.ts`, so that the checker can be seen to notice. Never shipped. */
 import type { Broken } from './broken.js'
 import { acksEarly, commitsWithoutClaim, letsKeysOvertake } from './consuming.js'
+import { answersLate, forgetsRows, forgetsTheWait, leavesTimers } from './ending.js'
 import { insertsAfterwards, relaysAsZombie, relaysBehindLast } from './naive.js'
 import {
+  changesSome,
   dropsSome,
   refusesWhatItDoubts,
   repeatsWithNewIds,
@@ -25,6 +27,11 @@ export const BROKEN: readonly Broken[] = [
   relaysBehindLast,
   insertsAfterwards,
   relaysAsZombie,
+  forgetsTheWait,
+  answersLate,
+  forgetsRows,
+  leavesTimers,
+  changesSome,
 ]
 
 /** @param name of one of the above; undefined leaves the adapter whole */

@@ -16,7 +16,7 @@ const PAGE = 20
 const CONNECTIONS = 20
 /** Some transactions of an application do other work before they commit. */
 const BUSY_ONE_IN = 10
-const BUSY_S = 0.03
+const BUSY_S = 0.3
 
 /** A view named `outbox` tells what waits, for who watches a run. */
 const SCHEMA = `

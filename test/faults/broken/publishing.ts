@@ -4,6 +4,8 @@ import type { Adapter, PublishOutcome } from '../../../src/adapter.js'
 import type { Outgoing } from '../../../src/message.js'
 import { type Broken, instead } from './broken.js'
 
+const CHANGED_ONE_IN = 100
+
 /** It says that it has stored the message, in the place of the one before. Early enough for a short run. */
 export const dropsSome: Broken = {
   name: 'drops one in a thousand',
@@ -64,6 +66,25 @@ export const takesOtherContent: Broken = {
       const isConflict = outcome.status === 'rejected' && outcome.error.code === 'BUS_ID_CONFLICT'
       return isConflict ? { ...accepted(message), duplicate: true } : outcome
     }),
+}
+
+/** Some arrive with a letter more than they were sent with. */
+export const changesSome: Broken = {
+  name: 'changes some on their way',
+  adapter: 'memory',
+  faults: [],
+  rule: 'R2',
+  // What was published is not what is there.
+  follows: ['R1', 'R4'],
+  breaks: (adapter) => {
+    let calls = 0
+    const changed = (message: Outgoing): Outgoing => {
+      if (++calls % CHANGED_ONE_IN !== 0) return message
+      const text = Buffer.from(message.payload).toString().replace('{"id":', '{"more":"a","id":')
+      return { ...withDedupId(message, message.dedupId), payload: Buffer.from(text), text }
+    }
+    return instead(adapter, { publish: (batch, timeoutMs) => adapter.publish(batch.map(changed), timeoutMs) })
+  },
 }
 
 /** The server's window never meets an id twice. */

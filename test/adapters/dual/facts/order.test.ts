@@ -42,10 +42,10 @@ it('PG-O1: PG-O2: what was accepted before is handled before, whichever process 
 
 it('PG-V2: a locked row of the outbox is waited for and not passed by', { timeout: 60_000 }, async () => {
   const inner = () => jetstream({ servers: nats.url })
-  await using lab = await DualLab.open(postgres, { inner, streams: [{ name: 'locked', subjects: ['orders.>'] }] })
+  await using lab = await DualLab.open(postgres, { inner, streams: [{ name: 'locked', subjects: ['locked.>'] }] })
   const bus = await lab.bus()
   await nats.kill()
-  for (const n of range(1, 5)) await bus.publish('orders.a', n, { key: 'red' })
+  for (const n of range(1, 5)) await bus.publish('locked.a', n, { key: 'red' })
   // What it has not sent is left to the next process, in the outbox.
   await bus.close({ within: 100 })
   const client = await lab.client()
@@ -59,7 +59,7 @@ it('PG-V2: a locked row of the outbox is waited for and not passed by', { timeou
   await next.consume(consumer, ({ data }: Message) => void seen.push(data), { concurrency: 1 })
   const waiting = () => lab.count('pg_locks where not granted')
   await until(async () => seen.length > 0 || (await waiting()) > 0, 'the relay to meet the locked row')
-  for (const n of range(6, 8)) await next.publish('orders.a', n, { key: 'red' })
+  for (const n of range(6, 8)) await next.publish('locked.a', n, { key: 'red' })
   await client.query('commit')
   client.release()
   await lab.settled('locked_c')

@@ -65,23 +65,23 @@ async function live(act: Act, { pattern, ...which }: Place, inner?: () => Adapte
 }
 
 describe('a statement that never arrives', () => {
-  it.each(PLACES)('PG-U7: $name', TEST, (place) => live('cut before', place))
+  it.concurrent.each(PLACES)('PG-U7: $name', TEST, (place) => live('cut before', place))
 })
 
 describe('a statement that is done, and its reply is lost with the connection', () => {
-  it.each(PLACES)('PG-U1: $name', TEST, (place) => live('swallow and cut', place))
+  it.concurrent.each(PLACES)('PG-U1: $name', TEST, (place) => live('swallow and cut', place))
 })
 
 describe('a statement that is done while its connection is lost already', () => {
-  it.each(COMMITS)('PG-U1: $name', TEST, (place) => live('cut at once', place))
+  it.concurrent.each(COMMITS)('PG-U1: $name', TEST, (place) => live('cut at once', place))
 })
 
 describe('a statement that is done on a connection that stays open and silent', () => {
-  it.each(COMMITS)('PG-U1: PG-J2: $name', TEST, (place) => live('swallow', place))
+  it.concurrent.each(COMMITS)('PG-U1: PG-J2: $name', TEST, (place) => live('swallow', place))
 })
 
 describe('with JetStream behind the ledger, a statement that is done and its reply is lost', () => {
-  it.each(COMMITS)('PG-U1: $name', TEST, async (place) => {
+  it.concurrent.each(COMMITS)('PG-U1: $name', TEST, async (place) => {
     const nats = await startNats({ version: '2.15' })
     try {
       await live('swallow and cut', place, () => jetstream({ servers: nats.url }))
