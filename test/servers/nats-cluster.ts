@@ -38,8 +38,8 @@ export interface NatsClusterOptions extends Omit<NatsOptions, 'name' | 'port'> {
 }
 
 /**
- * Resolves when the cluster is ready. `options` hold for each node. Three nodes that do not find each other, because somebody has taken a port
- * between its choice and its use, are started once more.
+ * Resolves when the cluster is ready. `options` hold for each node. Three nodes that do not agree soon are started once more: seen once, on 2.10,
+ * and why is not known.
  */
 export async function startNatsCluster(options: NatsClusterOptions = {}): Promise<NatsCluster> {
   return await startOnce(FIRST_WITHIN_MS, options).catch(() => startOnce(AGREE_WITHIN_MS, options))

@@ -168,13 +168,12 @@ export class History {
     message.attempts = appended(message.attempts, attempt)
   }
 
-  /** An effect or a settlement of the latest such start in this process. */
+  /** An effect or a settlement of the latest such start in this process that has not ended: it may have begun with two copies of a message. */
   #proceed(place: Place, line: Exclude<HandlerEvent, { ev: 'h.start' }>, at: number): string | undefined {
-    const started = this.messages
-      .get(line.id)
-      ?.attempts.findLast(
-        ({ source, group, number }) => source === place.source && number === line.attempt && group.name === line.group,
-      )
+    const attempts = this.messages.get(line.id)?.attempts ?? []
+    const isOfIt = ({ source, group, number }: Attempt): boolean =>
+      source === place.source && number === line.attempt && group.name === line.group
+    const started = attempts.findLast((each) => isOfIt(each) && each.how === undefined) ?? attempts.findLast(isOfIt)
     if (started === undefined) return `goes on with "${line.id}" (${line.group}, ${line.attempt}), which did not start`
     if (line.ev === 'h.effect') started.effects++
     else if (started.how !== undefined) return `settles "${line.id}" (${line.group}, ${line.attempt}) again`

@@ -53,12 +53,9 @@ function atOnce(codes: string): Fault {
   return asFault({ faults, afterMs: faults.map((_, at) => at * 1000) })
 }
 
-/**
- * What is found beside the rule must follow from the same thing: else nobody knows what was caught. A history that contradicts itself, because
- * one process handled two copies of a message at a time, proves nothing good; what was found in it was found.
- */
+/** What fails beside the rule must follow from the same thing: else nobody knows what was caught. */
 function judged({ rule, follows }: Broken, { report }: RunResult): Tried {
-  const guilty = report.rules.filter(({ findings }) => findings.length > 0)
+  const guilty = report.rules.filter(({ verdict }) => verdict === 'fail')
   const failed: RuleCode[] = guilty.map((each) => each.rule)
   const strange = failed.filter((each) => each !== rule && !follows.includes(each))
   const isCaught = failed.includes(rule) && strange.length === 0

@@ -106,6 +106,14 @@ describe('figures', () => {
   })
 })
 
+it('takes two copies that one process handles at a time for two attempts, each with its own end', () => {
+  const script = new Script().publish('a', 'ok').start('w.3', 'a').start('w.3', 'a')
+  script.settle('w.3', 'a', 'done').settle('w.3', 'a', 'done')
+  expect(script.run().voidBecause).toEqual([])
+  expect(script.judged('R3')).toEqual(['fail', 'no reason'])
+  expect(script.settle('w.3', 'a', 'done').run().voidBecause).toHaveLength(1)
+})
+
 describe('a history that is not whole', () => {
   const clean = () => linesOf(simulate(7))
   const edited = (edit: (files: Map<string, Line[]>) => void) => {
