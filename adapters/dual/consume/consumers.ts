@@ -55,7 +55,7 @@ export async function ensureConsumer(
 async function find(client: PoolClient, schema: string, wanted: ResolvedConsumer): Promise<Standing | undefined> {
   const [row] = await ask<sql.ConsumerRow>(client, sql.findConsumer(schema, wanted.name))
   if (row === undefined) return undefined
-  const differs = difference(wanted, row.definition as unknown as ResolvedConsumer)
+  const differs = difference(wanted, row.definition)
   if (differs !== undefined)
     throw conflict(`consumer ${wanted.name} of stream ${wanted.stream} exists with another definition: ${differs}`)
   const owed = await ask<Position>(client, sql.owedTo(schema, row.id))

@@ -1,10 +1,12 @@
 /** The row of a durable consumer: found by its unique name, written once, under the lock of its stream. */
+import type { ResolvedConsumer } from '../../../src/topology.js'
 import type { Statement } from '../database/database.js'
 import { ROW } from '../ledger-row.js'
 
 export interface ConsumerRow {
   readonly id: number
-  readonly definition: Record<string, unknown>
+  /** As it was when the row was made. */
+  readonly definition: ResolvedConsumer
   /** `bigint` as text (PG-B3). */
   readonly floor: string
   readonly inner_from: unknown
