@@ -6,16 +6,22 @@ import type { ConsumerInfo } from '@nats-io/jetstream'
 import type { StoredMessage } from '../../../src/message.js'
 import type { Connection } from '../connect/connection.js'
 import { findMessage } from '../provision/provision.js'
+import type { Earlier } from './held.js'
 
 /** Messages whose existence is checked in one look. */
 const MAX_CHECKS = 50
 
-export interface AwayMessage {
+export interface AwayMessage extends Earlier {
   readonly message: StoredMessage
   /** The hand-out that ended so; undefined when it was another feed's. */
   readonly count: number | undefined
-  /** Attempts that count so far. */
-  readonly attempts: number
+}
+
+/** A message that was not settled here for good. */
+export interface Unsettled {
+  readonly message: StoredMessage
+  /** Nobody else can have settled it. */
+  readonly isOurs: boolean
 }
 
 export class Away {
@@ -38,9 +44,9 @@ export class Away {
     this.#messages.set(away.message.sequence, away)
   }
 
-  /** Sequences of what this feed handed back itself. */
-  *returned(): Iterable<number> {
-    for (const [sequence, { count }] of this.#messages) if (count !== undefined) yield sequence
+  /** What this feed handed back itself. */
+  *returned(): Iterable<Unsettled> {
+    for (const away of this.#messages.values()) if (away.count !== undefined) yield away
   }
 
   /** It came back, or was settled here. @returns whether it was away */
@@ -58,24 +64,25 @@ export class Away {
   /** Adds what another feed may have left. @returns those that were not known */
   expect(messages: readonly StoredMessage[]): readonly StoredMessage[] {
     const strange = messages.filter(({ sequence }) => !this.#messages.has(sequence))
-    for (const message of strange) this.add({ message, count: undefined, attempts: 0 })
+    for (const message of strange) this.add({ message, count: undefined, attempts: 0, isOurs: false })
     return strange
   }
 
   /**
-   * What will not come back. What lies at or below the floor is settled; and when the server counts fewer unsettled messages than are
-   * known here, some of them are gone. Beyond what it has handed out it will deliver everything: a server that was killed may have
-   * forgotten hand-outs, and those messages come as new ones.
-   * @param known messages that were unsettled here before the server was asked, and still are: it has counted each that it handed out
+   * What will not come back. What lies at or below the floor is settled; when the server counts no more unsettled messages than must be
+   * so, nothing else is; and when it counts fewer than are known here, some of them may have been removed. Beyond what it has handed out
+   * it will deliver everything: a server that was killed may have forgotten hand-outs, and those messages come as new ones.
+   * @param known messages that were unsettled here before the server was asked, and still are. It has counted each that it handed out,
+   *   unless another feed that was handed it before has settled it since
    */
-  async findGone(info: ConsumerInfo, known: readonly number[]): Promise<readonly StoredMessage[]> {
-    const reached = info.delivered.stream_seq
-    const all = [...this.#messages.values()].filter(({ message }) => message.sequence <= reached)
+  async findGone(info: ConsumerInfo, known: readonly Unsettled[]): Promise<readonly StoredMessage[]> {
+    const { num_ack_pending: unsettled, delivered } = info
+    const all = [...this.#messages.values()].filter(({ message }) => message.sequence <= delivered.stream_seq)
     const strange = all.filter(({ count }) => count === undefined)
-    const counted = known.filter((sequence) => sequence <= reached).length
+    const counted = known.filter(({ message }) => message.sequence <= delivered.stream_seq)
     const below = all.filter(({ message }) => message.sequence <= info.ack_floor.stream_seq)
-    const settled = info.num_ack_pending <= counted ? [...below, ...strange] : below
-    const removed = info.num_ack_pending < counted ? await this.#findRemoved() : []
+    const settled = unsettled <= counted.filter(({ isOurs }) => isOurs).length ? [...below, ...strange] : below
+    const removed = unsettled < counted.length ? await this.#findRemoved() : []
     const gone = [...settled.map(({ message }) => message), ...removed]
     return gone.filter(({ sequence }) => this.delete(sequence))
   }

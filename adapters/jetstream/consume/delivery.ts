@@ -7,6 +7,7 @@ import type { StoredMessage } from '../../../src/message.js'
 import { headerText, toStored } from '../wire.js'
 import { parseAckSubject } from './ack-subject.js'
 import type { JetStreamFeed } from './feed.js'
+import type { Earlier } from './held.js'
 
 const NS_PER_MS = 1_000_000
 
@@ -20,15 +21,21 @@ export class JetStreamDelivery implements Delivery {
   readonly reply: string
   /** How often the server has handed the message out, this time included; hand-backs count. */
   readonly count: number
+  /** Position in what the consumer was handed. */
+  readonly consumerSequence: number
+  /** Nobody else was ever handed it, and it was never settled here: what the server counts as unsettled has it. */
+  readonly isOurs: boolean
   /** Monotonic ms: the server may hand it to somebody else from then on. */
   expiresAt: number
   isSettled = false
 
-  constructor(arrival: Arrival, attempt: number, feed: JetStreamFeed, expiresAt: number) {
+  constructor(arrival: Arrival, earlier: Earlier, feed: JetStreamFeed, expiresAt: number) {
     this.message = arrival.message
     this.reply = arrival.reply
     this.count = arrival.count
-    this.attempt = attempt
+    this.consumerSequence = arrival.consumerSequence
+    this.attempt = earlier.attempts + 1
+    this.isOurs = earlier.isOurs
     this.feed = feed
     this.origin = feed.origin.created
     this.expiresAt = expiresAt

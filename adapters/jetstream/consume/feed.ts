@@ -15,12 +15,14 @@ import { describeThrown } from '../../../src/errors.js'
 import type { StoredMessage } from '../../../src/message.js'
 import type { ResolvedConsumer } from '../../../src/topology.js'
 import type { Connection } from '../connect/connection.js'
+import { soon } from '../connect/patience.js'
 import { isMissing } from '../failure.js'
 import { Arrivals } from './arrivals.js'
 import { Away } from './away.js'
 import { bringBack, makeAnew } from './consumers.js'
 import { ACK, type Arrival, JetStreamDelivery, type JetStreamSink, nak, term, WORKING } from './delivery.js'
 import type { Handbacks } from './handbacks.js'
+import { type Earlier, earlierOf, Held } from './held.js'
 import { Origin } from './origin.js'
 import type { Outbound } from './outbound.js'
 import { Pull } from './pull.js'
@@ -43,7 +45,7 @@ export class JetStreamFeed implements Feed {
   readonly #sink: JetStreamSink
   readonly #parts: FeedParts
   readonly #pull: Pull
-  readonly #held = new Map<number, JetStreamDelivery>()
+  readonly #held = new Held()
   readonly #away: Away
   readonly #stopListening: () => void
   readonly #arrivals: Arrivals
@@ -150,26 +152,17 @@ export class JetStreamFeed implements Feed {
   // Arrivals.
 
   #handOut(arrived: readonly Arrival[], since: number): void {
-    const expiresAt = since + this.definition.ackWaitMs
+    const [expiresAt, now] = [since + this.definition.ackWaitMs, this.#now()]
     const deliveries: JetStreamDelivery[] = []
     for (const arrival of arrived) {
-      const attempt = this.#attemptOf(arrival)
-      if (attempt === undefined) void this.#handOutStrange(arrival, expiresAt)
-      else deliveries.push(this.#hold(arrival, attempt, expiresAt))
+      this.#held.arrived(arrival, now)
+      const earlier = earlierOf(arrival, this.#held, this.#away)
+      if (earlier === undefined) void this.#handOutStrange(arrival, expiresAt)
+      else deliveries.push(this.#hold(arrival, earlier, expiresAt))
     }
     this.#pending = arrived.at(-1)?.pending ?? this.#pending
-    this.#pendingAt = this.#now()
+    this.#pendingAt = now
     this.#deliver(deliveries)
-  }
-
-  /** Undefined when only the server's records can tell. */
-  #attemptOf({ message, count }: Arrival): number | undefined {
-    if (count === 1) return 1
-    const held = this.#held.get(message.sequence)
-    // Nobody settled it in time: an attempt.
-    if (held?.count === count - 1) return held.attempt + 1
-    const away = this.#away.get(message.sequence)
-    return away?.count === count - 1 ? away.attempts + 1 : undefined
   }
 
   /** Redelivered, and handed out last by somebody else. */
@@ -177,13 +170,14 @@ export class JetStreamFeed implements Feed {
     const wasServed = this.#isServed
     const released = await this.#parts.handbacks.count(arrival.message)
     if (wasServed && !this.#isServed) this.#pull.grant(1)
-    this.#deliver([this.#hold(arrival, Math.max(1, arrival.count - released), expiresAt)])
+    const attempts = Math.max(0, arrival.count - 1 - released)
+    this.#deliver([this.#hold(arrival, { attempts, isOurs: false }, expiresAt)])
   }
 
-  #hold(arrival: Arrival, attempt: number, expiresAt: number): JetStreamDelivery {
-    const delivery = new JetStreamDelivery(arrival, attempt, this, expiresAt)
+  #hold(arrival: Arrival, earlier: Earlier, expiresAt: number): JetStreamDelivery {
+    const delivery = new JetStreamDelivery(arrival, earlier, this, expiresAt)
     this.#away.delete(arrival.message.sequence)
-    this.#held.set(arrival.message.sequence, delivery)
+    this.#held.add(delivery)
     return delivery
   }
 
@@ -239,11 +233,11 @@ export class JetStreamFeed implements Feed {
   }
 
   #handBack(delivery: JetStreamDelivery, bytes: Uint8Array, attempts: number): void {
-    const { message, count } = delivery
+    const { message, count, isOurs } = delivery
     delivery.isSettled = true
     if (!this.#isLate(delivery)) this.#parts.outbound.send(delivery, bytes, false)
     this.#held.delete(message.sequence)
-    this.#away.add({ message, count, attempts })
+    this.#away.add({ message, count, attempts, isOurs })
     this.#lookLater()
   }
 
@@ -257,12 +251,13 @@ export class JetStreamFeed implements Feed {
   /** The consumer as the server has it now; undefined when it cannot be asked. */
   async #askInfo(): Promise<ConsumerInfo | undefined> {
     const { connection } = this.#parts
-    const askedAt = this.#now()
+    const [askedAt, last] = [this.#now(), this.#held.last]
     if (!connection.isConnected) return undefined
     try {
       const info = await connection.jsm.consumers.info(this.definition.stream, this.definition.name)
       if (await this.origin.hasChanged(info)) this.#startOver()
       this.origin.observe(info)
+      this.#held.letGo(info.delivered.consumer_seq, last, this.#now())
       // What arrived meanwhile knows better.
       if (this.#pendingAt <= askedAt) this.#pending = info.num_pending
       this.#pendingAt = Math.max(this.#pendingAt, askedAt)
@@ -293,10 +288,10 @@ export class JetStreamFeed implements Feed {
     if (this.#isStopped || this.#parts.connection.closing.aborted) return
     try {
       // What the server must count as unsettled if nobody else has touched it.
-      const before = this.#away.size === 0 ? [] : [...this.#held.keys(), ...this.#away.returned()]
+      const before = this.#away.size === 0 ? [] : [...this.#held.values(), ...this.#away.returned()]
       const info = await this.#askInfo()
       if (info === undefined || this.#isStopped) return
-      const known = before.filter((sequence) => this.#isUnsettled(sequence))
+      const known = before.filter(({ message }) => this.#isUnsettled(message.sequence))
       const gone = await this.#away.findGone(info, known)
       if (gone.length > 0) this.#sink.gone(gone)
       if (info.num_pending > 0) return
@@ -312,6 +307,9 @@ export class JetStreamFeed implements Feed {
 
   /** Requests of the lost connection are not served any more, and the server may have come back with less than it had. */
   async #reconnected(): Promise<void> {
+    this.#pull.drop()
+    // Before anything is asked for, its numbers tell what it has forgotten.
+    if (this.#held.size > 0) await soon(this.#parts.connection, 'consumer', this.#askInfo()).catch(() => {})
     this.#renew()
     await this.#verify()
   }
