@@ -113,6 +113,7 @@ export class DualAdapter implements Adapter {
   settle(deliveries: readonly Delivery[], settlement: Settlement): void | Promise<void> {
     const { settlements } = this.#open()
     const own = ledgerDeliveries(deliveries)
+    for (const delivery of own) delivery.note(settlement)
     const inner = own.map((delivery) => delivery.inner)
     if (settlement.kind !== 'ack' && settlement.kind !== 'term') return this.#inner.settle(inner, settlement)
     const unrecorded = own.filter((delivery) => !delivery.isRecorded)

@@ -11,6 +11,7 @@ import type { ResolvedConsumer } from '../../../src/topology.js'
 import type { Database } from '../database/database.js'
 import { notNeeded, type Position } from '../sql/not-needed.js'
 import { fromInner, type Stamp, stampOf } from '../stamp.js'
+import { Attempts } from './attempts.js'
 import type { Standing } from './consumers.js'
 import { type Gap, KeyOrder } from './key-order.js'
 import { LedgerDelivery } from './ledger-delivery.js'
@@ -49,6 +50,7 @@ export class LedgerFeed implements Sink, Feed {
   readonly #owed: Set<number>
   /** Only where keys are ordered. */
   readonly #order: KeyOrder | undefined
+  readonly #attempts: Attempts
   /** Arrived, behind a question. */
   #line: Arrived[] = []
   #isAsking = false
@@ -63,6 +65,7 @@ export class LedgerFeed implements Sink, Feed {
     this.#parts = parts
     this.#sink = sink
     this.#owed = new Set(parts.standing.owed)
+    this.#attempts = new Attempts(parts.host.clock)
     this.#order = parts.definition.order === 'key' ? this.#keyOrder() : undefined
   }
 
@@ -102,7 +105,7 @@ export class LedgerFeed implements Sink, Feed {
     const done: Delivery[] = []
     for (const delivery of deliveries) {
       const stamp = stampOf(delivery.message.headers)
-      if (stamp === undefined) this.#putAside(delivery)
+      if (stamp === undefined) this.#foreign(delivery)
       else if (this.#isDone(stamp)) done.push(delivery)
       else arrived.push(this.#arrival(delivery, stamp))
     }
@@ -142,7 +145,7 @@ export class LedgerFeed implements Sink, Feed {
     const isInDoubt = stamp.isAgain || isLate || delivery.attempt > 1 || stamp.position <= highest
     const message = fromInner(delivery.message, stamp)
     const gap = this.#order?.gapBefore(stamp.position, delivery.message.sequence)
-    return { delivery: new LedgerDelivery(message, delivery, id), isInDoubt, gap }
+    return { delivery: new LedgerDelivery(message, delivery, id, this.#attempts), isInDoubt, gap }
   }
 
   async #ask(): Promise<void> {
@@ -198,8 +201,17 @@ export class LedgerFeed implements Sink, Feed {
   }
 
   #handOut(deliveries: readonly LedgerDelivery[]): void {
-    this.#sink.deliver(deliveries)
-    this.#order?.handedOut(deliveries)
+    const due = deliveries.filter((delivery) => this.#isDue(delivery))
+    if (due.length === 0) return
+    for (const delivery of due) delivery.attempt = this.#attempts.numberOf(delivery)
+    this.#sink.deliver(due)
+    this.#order?.handedOut(due)
+  }
+
+  #isDue(delivery: LedgerDelivery): boolean {
+    const waitMs = this.#attempts.waitMs(delivery)
+    if (waitMs > 0) this.#putAside(delivery.inner, waitMs)
+    return waitMs === 0
   }
 
   /** Newer messages of their keys may have waited for them: after an attempt whose settlement was recorded, and its answer lost. */
@@ -210,9 +222,13 @@ export class LedgerFeed implements Sink, Feed {
     this.grant(deliveries.length)
   }
 
-  #putAside(delivery: Delivery): void {
+  #foreign(delivery: Delivery): void {
     this.foreign++
-    void this.#settle([delivery], 'aside')
+    this.#putAside(delivery, FOREIGN_DELAY_MS)
+  }
+
+  #putAside(delivery: Delivery, delayMs: number): void {
+    void this.#settle([delivery], delayMs)
     this.grant(1)
   }
 
@@ -232,10 +248,11 @@ export class LedgerFeed implements Sink, Feed {
     })
   }
 
-  async #settle(deliveries: readonly Delivery[], how: 'ack' | 'release' | 'working' | 'aside'): Promise<void> {
+  /** @param how or after how many ms it shall come again */
+  async #settle(deliveries: readonly Delivery[], how: 'ack' | 'release' | 'working' | number): Promise<void> {
     const { inner, host } = this.#parts
     try {
-      await inner.settle(deliveries, how === 'aside' ? { kind: 'nak', delayMs: FOREIGN_DELAY_MS } : { kind: how })
+      await inner.settle(deliveries, typeof how === 'number' ? { kind: 'nak', delayMs: how } : { kind: how })
     } catch (thrown) {
       host.logger.log('debug', '[dual] the inner backend did not take a settlement', { error: describeThrown(thrown) })
     }
