@@ -27,6 +27,8 @@ export class JetStreamDelivery implements Delivery {
   readonly isOurs: boolean
   /** Monotonic ms: the server may hand it to somebody else from then on. */
   expiresAt: number
+  /** The same without any extension. */
+  readonly #expiresAtFirst: number
   isSettled = false
 
   constructor(arrival: Arrival, earlier: Earlier, feed: JetStreamFeed, expiresAt: number) {
@@ -38,7 +40,12 @@ export class JetStreamDelivery implements Delivery {
     this.isOurs = earlier.isOurs
     this.feed = feed
     this.origin = feed.origin.created
-    this.expiresAt = expiresAt
+    this.expiresAt = this.#expiresAtFirst = expiresAt
+  }
+
+  /** As if none had been made: see `Held`. */
+  forgetExtensions(): void {
+    this.expiresAt = Math.min(this.expiresAt, this.#expiresAtFirst)
   }
 }
 

@@ -78,7 +78,7 @@ export class JetStreamFeed implements Feed {
     const listener = {
       onMessage: (message: Msg, since: number) => this.#arrivals.receive(message, since),
       onDoubt: () => void this.#verify(),
-      onSilence: () => void this.#begin(),
+      onSilence: () => void this.#begin(true),
     }
     this.#pull = new Pull(parts.connection, listener, definition, parts.stream.config.max_msg_size)
     this.#stopListening = parts.connection.onConnected(() => void this.#reconnected())
@@ -135,8 +135,9 @@ export class JetStreamFeed implements Feed {
   }
 
   /** The last call wins: an earlier one waits for answers that cannot come any more. */
-  async #begin(): Promise<void> {
+  async #begin(isDoubtful = false): Promise<void> {
     const round = ++this.#round
+    if (isDoubtful) this.#held.forgetExtensions()
     if (this.#isServed) await this.#prepare()
     if (this.#isServed && round === this.#round) this.#pull.resume()
   }
@@ -308,6 +309,7 @@ export class JetStreamFeed implements Feed {
   /** Requests of the lost connection are not served any more, and the server may have come back with less than it had. */
   async #reconnected(): Promise<void> {
     this.#pull.drop()
+    this.#held.forgetExtensions()
     // Before anything is asked for, its numbers tell what it has forgotten.
     if (this.#held.size > 0) await soon(this.#parts.connection, 'consumer', this.#askInfo()).catch(() => {})
     this.#renew()

@@ -58,6 +58,14 @@ export class Held {
     this.#last = consumerSequence
   }
 
+  /**
+   * What was held for longer than an ack wait is not begun any more. The server may be another one, with an older state: by that it is time
+   * to hand such a message to somebody else, and an extension that comes then takes nothing out of its queue for that.
+   */
+  forgetExtensions(): void {
+    for (const delivery of this.#deliveries.values()) delivery.forgetExtensions()
+  }
+
   /** Those after `known` and up to `last` may be with somebody else: what is not begun of them is not begun any more. @param now monotonic ms */
   letGo(known: number, last: number, now: number): void {
     if (known >= last) return
