@@ -21,12 +21,23 @@ export function settlementOf(history: History, message: Message, group: Group): 
   const attempts = attemptsOf(message, group)
   const dead = message.dead.find((each) => each.group === group)
   if (dead !== undefined)
-    return { notBefore: endOf(earliest(attempts, ['dead']) ?? attempts.at(-1)), by: 'dead letter' }
+    return { notBefore: givenUpAt(history, group, earliest(attempts, ['dead']) ?? attempts.at(-1)), by: 'dead letter' }
   // Its word alone is not enough: the transaction that it ran in may have failed after it returned.
   if (group.hasEffects) return committed(message, group, attempts)
   const told = earliest(attempts, history.listsDeadLetters ? ['done'] : ['done', 'dead'])
   if (told !== undefined) return { notBefore: told.settledAt, by: 'handler' }
   return presume(history, group, attempts)
+}
+
+/**
+ * When the last attempt that a message may have is not heard of, because its process stands still, whoever is handed the message after the
+ * ack wait gives it up and starts nothing: it was over from then on, whatever the handler goes on to do.
+ */
+function givenUpAt(history: History, { rules }: Group, attempt: Attempt | undefined): number {
+  const end = endOf(attempt)
+  if (attempt === undefined || rules === undefined || attempt.number < rules.attempts) return end
+  const unheard = attempt.startedAt + rules.ack_wait_ms
+  return unheard < end && history.faults.held(attempt.source.proc, attempt.startedAt, unheard) ? unheard : end
 }
 
 function committed(message: Message, group: Group, attempts: readonly Attempt[]): Settlement | undefined {

@@ -189,6 +189,17 @@ describe('order by key', () => {
     expect(script.judged('R1')).toEqual(['fail', 'never settled'])
   })
 
+  it('is kept when another one gives up the last attempt of a process that stands still, from its ack wait on', () => {
+    const still = (target: string, waitMs: number) => {
+      const script = new Script({ order: 'key', attempts: 1 }).publish('a', 'ok').publish('b', 'ok')
+      script.start('w.3', 'a').fault(target, waitMs).start('v.4', 'b').settle('v.4', 'b', 'done')
+      return script.settle('w.3', 'a', 'dead').in('control.1', dead('a', 1)).judged('R5')
+    }
+    expect(still('w', 110)).toEqual(['pass'])
+    expect(still('w', 50)).toEqual(['fail', 'out of order', 'at once'])
+    expect(still('v', 110)).toEqual(['fail', 'out of order', 'at once'])
+  })
+
   it('holds an unknown publish to what was accepted before it', () => {
     const script = new Script({ order: 'key' }).publish('a', 'ok').publish('b', 'unknown')
     script.start('w.3', 'b').settle('w.3', 'b', 'done').start('w.3', 'a').settle('w.3', 'a', 'done')
