@@ -16,7 +16,7 @@ interface Entry<Value> {
   readonly value: Value
 }
 
-const CACHE_MAX = 10_000
+const CACHE_MAX = 50_000
 
 export class SubjectIndex<Value> {
   readonly #root: Node<Value> = newNode()

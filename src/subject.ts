@@ -18,7 +18,8 @@ const MAX_TOKENS = 32
 const TOKEN = /^[!-)+,\-/-=?-~]+$/
 // `$JS`, `$SYS`, `$KV` start with a dollar; inboxes are the one server namespace that does not.
 const RESERVED_FIRST_TOKEN = '_INBOX'
-const CHECKED_MAX = 10_000
+/** Some 5 MB at most. A cache that many subjects leave empty again and again would be slower than none. */
+const CHECKED_MAX = 50_000
 
 const checkedSubjects = new Set<string>()
 
@@ -114,6 +115,15 @@ export function match(pattern: string, subject: string): boolean {
     if (at >= tokens.length || (token !== '*' && token !== tokens[at])) return false
   }
   return wanted.length === tokens.length
+}
+
+/** `match` for a pattern that is asked often. The common ones, with `>` alone behind what is fixed, cost a comparison of that. */
+export function matcherOf(pattern: string): (subject: string) => boolean {
+  if (pattern === '>') return () => true
+  if (!isPattern(pattern)) return (subject) => subject === pattern
+  const fixed = pattern.slice(0, -1)
+  const isTail = pattern.endsWith('.>') && !isPattern(pattern.slice(0, -2))
+  return isTail ? (subject) => subject.startsWith(fixed) : (subject) => match(pattern, subject)
 }
 
 export function isPattern(subject: string): boolean {

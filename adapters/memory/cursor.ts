@@ -4,19 +4,16 @@
  */
 import type { Clock, Timer } from '../../src/clock.js'
 import type { StoredMessage } from '../../src/message.js'
-import { match } from '../../src/subject.js'
+import { matcherOf } from '../../src/subject.js'
 import type { ResolvedConsumer, ResolvedStart } from '../../src/topology.js'
 import type { MessageLog } from './log.js'
-
-const MATCH_CACHE_MAX = 10_000
 
 export class Cursor {
   readonly #log: MessageLog
   readonly #clock: Clock
-  readonly #filters: readonly string[]
+  readonly #matchers: readonly ((subject: string) => boolean)[]
   readonly #isOriginal: boolean
   readonly #onReady: () => void
-  readonly #matches = new Map<string, boolean>()
   /** Chosen old messages that come before everything from `#next` on; only for `last-per-subject`. Lowest last. */
   #chosen: number[] = []
   #next: number
@@ -29,7 +26,7 @@ export class Cursor {
   constructor(consumer: ResolvedConsumer, log: MessageLog, clock: Clock, onReady: () => void) {
     this.#log = log
     this.#clock = clock
-    this.#filters = consumer.filters
+    this.#matchers = consumer.filters.map(matcherOf)
     this.#isOriginal = consumer.replay === 'original'
     this.#onReady = onReady
     this.#next = this.#start(consumer.from)
@@ -42,12 +39,8 @@ export class Cursor {
   }
 
   matches(subject: string): boolean {
-    const known = this.#matches.get(subject)
-    if (known !== undefined) return known
-    const matches = this.#filters.some((filter) => match(filter, subject))
-    if (this.#matches.size >= MATCH_CACHE_MAX) this.#matches.clear()
-    this.#matches.set(subject, matches)
-    return matches
+    for (const matches of this.#matchers) if (matches(subject)) return true
+    return false
   }
 
   /** Whether the message is still to be taken. */

@@ -8,6 +8,7 @@ import {
   encodeToken,
   isPattern,
   match,
+  matcherOf,
   overlap,
   subject,
 } from '../../src/subject.js'
@@ -205,7 +206,9 @@ describe('match', () => {
   it('equals the recursive definition', () => {
     fc.assert(
       fc.property(pattern, tokens, (wanted, given) => {
-        expect(match(wanted.join('.'), given.join('.'))).toBe(takes(wanted, given))
+        const [pattern, subject] = [wanted.join('.'), given.join('.')]
+        expect(match(pattern, subject)).toBe(takes(wanted, given))
+        expect(matcherOf(pattern)(subject)).toBe(takes(wanted, given))
       }),
       { numRuns: 3000 },
     )
