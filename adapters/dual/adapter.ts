@@ -111,10 +111,11 @@ export class DualAdapter implements Adapter {
   }
 
   settle(deliveries: readonly Delivery[], settlement: Settlement): void | Promise<void> {
-    const { settlements } = this.#open()
+    const { settlements, failures } = this.#open()
     const own = ledgerDeliveries(deliveries)
-    for (const delivery of own) delivery.note(settlement)
     const inner = own.map((delivery) => delivery.inner)
+    if (settlement.kind === 'nak')
+      return failures.record(own, settlement.delayMs).then(() => this.#inner.settle(inner, settlement))
     if (settlement.kind !== 'ack' && settlement.kind !== 'term') return this.#inner.settle(inner, settlement)
     const unrecorded = own.filter((delivery) => !delivery.isRecorded)
     if (unrecorded.length === 0) return this.#tellInner(own, settlement)

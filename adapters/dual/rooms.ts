@@ -7,7 +7,7 @@ import type { Ledger } from '../../src/ledger.js'
 import type { Outgoing } from '../../src/message.js'
 import { Burials } from './consume/burial.js'
 import { ledgerDeliveries } from './consume/ledger-delivery.js'
-import { Settlements } from './consume/settlements.js'
+import { failedStatement, Settlements, settledStatement } from './consume/settlements.js'
 import { LedgerWork } from './consume/work.js'
 import type { Database } from './database/database.js'
 import type { ResolvedDual } from './options.js'
@@ -47,6 +47,7 @@ export class Rooms {
   readonly host: AdapterHost
   readonly publisher: Publisher
   readonly settlements: Settlements
+  readonly failures: Settlements
   readonly ledger: Ledger
   readonly #setting: Setting
   readonly #relay: Relay
@@ -69,7 +70,8 @@ export class Rooms {
     const repairRate = inner.supports.survivesRestart ? options.repairRate : Number.POSITIVE_INFINITY
     this.host = host
     this.#setting = setting
-    this.settlements = new Settlements(database, clock)
+    this.settlements = new Settlements(database, clock, settledStatement)
+    this.failures = new Settlements(database, clock, failedStatement)
     this.#fresh = new Fresh(clock)
     const onRelayed = ({ id }: { readonly id: number }): void => this.#fresh.tell(id)
     const onLost = (stream: LedgerStream): Promise<void> => rebuildLost(this.#repairs, stream)
@@ -166,7 +168,7 @@ export class Rooms {
     this.#closing.abort()
     await Promise.all([this.#watch.stop(), this.#cleanup.stop(), this.#delayed.close()])
     await Promise.all(this.#commits.map((commit) => commit.close(withinMs)))
-    await this.settlements.close()
+    await Promise.all([this.settlements.close(), this.failures.close()])
     await this.#relay.close()
   }
 

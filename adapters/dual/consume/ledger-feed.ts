@@ -9,9 +9,9 @@ import { describeThrown } from '../../../src/errors.js'
 import type { StoredMessage } from '../../../src/message.js'
 import type { ResolvedConsumer } from '../../../src/topology.js'
 import type { Database } from '../database/database.js'
+import { type Failed, failedOf } from '../sql/failed-of.js'
 import { notNeeded, type Position } from '../sql/not-needed.js'
 import { fromInner, type Stamp, stampOf } from '../stamp.js'
-import { Attempts } from './attempts.js'
 import type { Standing } from './consumers.js'
 import { type Gap, KeyOrder } from './key-order.js'
 import { LedgerDelivery } from './ledger-delivery.js'
@@ -43,6 +43,12 @@ interface Arrived {
   readonly gap: Gap | undefined
 }
 
+interface Answers {
+  /** Positions that need not be handed out. */
+  readonly done: ReadonlySet<number>
+  readonly failed: ReadonlyMap<number, Failed>
+}
+
 export class LedgerFeed implements Sink, Feed {
   readonly consumer: string
   readonly #parts: FeedParts
@@ -50,7 +56,6 @@ export class LedgerFeed implements Sink, Feed {
   readonly #owed: Set<number>
   /** Only where keys are ordered. */
   readonly #order: KeyOrder | undefined
-  readonly #attempts: Attempts
   /** Arrived, behind a question. */
   #line: Arrived[] = []
   #isAsking = false
@@ -65,7 +70,6 @@ export class LedgerFeed implements Sink, Feed {
     this.#parts = parts
     this.#sink = sink
     this.#owed = new Set(parts.standing.owed)
-    this.#attempts = new Attempts(parts.host.clock)
     this.#order = parts.definition.order === 'key' ? this.#keyOrder() : undefined
   }
 
@@ -145,32 +149,43 @@ export class LedgerFeed implements Sink, Feed {
     const isInDoubt = stamp.isAgain || isLate || delivery.attempt > 1 || stamp.position <= highest
     const message = fromInner(delivery.message, stamp)
     const gap = this.#order?.gapBefore(stamp.position, delivery.message.sequence)
-    return { delivery: new LedgerDelivery(message, delivery, id, this.#attempts), isInDoubt, gap }
+    return { delivery: new LedgerDelivery(message, delivery, id), isInDoubt, gap }
   }
 
   async #ask(): Promise<void> {
     this.#isAsking = true
     while (this.#line.length > 0 && !this.#isStopped) {
       const line = [...this.#line]
-      const done = await this.#answers(line)
-      if (done === undefined || this.#isStopped) continue
+      const answers = await this.#answers(line)
+      if (answers === undefined || this.#isStopped) continue
       this.#line = this.#line.slice(line.length)
-      const isDone = ({ delivery }: Arrived): boolean => done.has(delivery.message.sequence)
-      this.#passOver(line.filter(isDone).map(({ delivery }) => delivery.inner))
-      const needed = line.filter((each) => !isDone(each)).map(({ delivery }) => delivery)
-      if (needed.length > 0) this.#handOut(needed)
+      const deliveries = line.map(({ delivery }) => delivery)
+      const isDone = ({ message }: LedgerDelivery): boolean => answers.done.has(message.sequence)
+      this.#passOver(deliveries.filter(isDone).map(({ inner }) => inner))
+      const needed = deliveries.filter((delivery) => !isDone(delivery))
+      this.#handOut(needed.filter((each) => this.#isDue(each, answers.failed.get(each.message.sequence))))
     }
     // In the same breath as the last look at the line: nothing can arrive in between.
     this.#isAsking = false
   }
 
-  /** Which of them need not be handed out, when their keys wait for what should have come before. Undefined when nobody could be asked. */
-  async #answers(line: readonly Arrived[]): Promise<ReadonlySet<number> | undefined> {
+  /** When their keys wait for what should have come before. Undefined when nobody could be asked. */
+  async #answers(line: readonly Arrived[]): Promise<Answers | undefined> {
     const doubtful = line.filter(({ isInDoubt }) => isInDoubt).map(({ delivery }) => delivery.message.sequence)
     const gaps = line.flatMap(({ gap }) => gap ?? [])
     const arrived = new Set(line.map(({ delivery }) => delivery.message.sequence))
     const isClosed = await this.#asked(async () => this.#order?.close(gaps, arrived).then(() => true) ?? true)
-    return isClosed === undefined ? undefined : await this.#notNeeded(doubtful)
+    const done = isClosed === undefined ? undefined : await this.#notNeeded(doubtful)
+    const failed = done === undefined ? undefined : await this.#failed(doubtful)
+    return done === undefined || failed === undefined ? undefined : { done, failed }
+  }
+
+  async #failed(positions: readonly number[]): Promise<ReadonlyMap<number, Failed> | undefined> {
+    if (positions.length === 0) return new Map()
+    const { database, standing } = this.#parts
+    const statement = failedOf(database.schema, standing.id, positions)
+    const rows = await this.#asked(() => database.query<Failed>('work', statement))
+    return rows && new Map(rows.map((row) => [Number(row.position), row]))
   }
 
   async #notNeeded(positions: readonly number[]): Promise<ReadonlySet<number> | undefined> {
@@ -201,17 +216,20 @@ export class LedgerFeed implements Sink, Feed {
   }
 
   #handOut(deliveries: readonly LedgerDelivery[]): void {
-    const due = deliveries.filter((delivery) => this.#isDue(delivery))
-    if (due.length === 0) return
-    for (const delivery of due) delivery.attempt = this.#attempts.numberOf(delivery)
-    this.#sink.deliver(due)
-    this.#order?.handedOut(due)
+    if (deliveries.length === 0) return
+    this.#sink.deliver(deliveries)
+    this.#order?.handedOut(deliveries)
   }
 
-  #isDue(delivery: LedgerDelivery): boolean {
-    const waitMs = this.#attempts.waitMs(delivery)
-    if (waitMs > 0) this.#putAside(delivery.inner, waitMs)
-    return waitMs === 0
+  /**
+   * The ledger has counted as many attempts or more: another copy of the message failed, or the inner backend has lost count with its stream.
+   * The numbers of a message only rise, and no attempt comes before the backoff of the last one is over. @returns whether it may be handed out
+   */
+  #isDue(delivery: LedgerDelivery, failed: Failed | undefined): boolean {
+    if (failed === undefined || delivery.attempt > failed.attempt) return true
+    delivery.attempt = failed.attempt + 1
+    if (failed.wait_ms > 0) this.#putAside(delivery.inner, failed.wait_ms)
+    return failed.wait_ms === 0
   }
 
   /** Newer messages of their keys may have waited for them: after an attempt whose settlement was recorded, and its answer lost. */

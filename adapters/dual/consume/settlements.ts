@@ -1,5 +1,5 @@
 /**
- * Settlements on their way to the ledger: what comes while one statement is under way goes together in the next. They are recorded first
+ * What became of deliveries, on its way to the ledger: settlements, and failed attempts. What comes while one statement is under way goes together in the next. It is recorded first
  * and told to the inner backend afterwards, so that a message that it brings again can be recognised. One that could not be recorded is
  * repeated for as long as its message is this process's: a short outage of PostgreSQL costs no redelivery.
  *
@@ -9,15 +9,23 @@
  */
 import type { Clock } from '../../../src/clock.js'
 import type { BusError } from '../../../src/errors.js'
-import type { Database } from '../database/database.js'
+import type { Database, Statement } from '../database/database.js'
 import { ledgerError } from '../database/pg-failure.js'
+import { noteFailed } from '../sql/note-failed.js'
 import { settle } from '../sql/settle.js'
 import type { LedgerDelivery } from './ledger-delivery.js'
 
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [20, 500]
 
+export interface Recorded {
+  readonly delivery: LedgerDelivery
+  /** Of a failed attempt: until the next one, in ms. */
+  readonly delayMs: number
+}
+
 interface Waiting {
   readonly deliveries: readonly LedgerDelivery[]
+  readonly delayMs: number
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -25,21 +33,27 @@ interface Waiting {
 export class Settlements {
   readonly #database: Database
   readonly #clock: Clock
+  readonly #toStatement: (schema: string, recorded: readonly Recorded[]) => Statement
   #waiting: Waiting[] = []
   #isWorking = false
   #isClosed = false
   #onIdle: () => void = () => {}
   #resume: () => void = () => {}
 
-  constructor(database: Database, clock: Clock) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    toStatement: (schema: string, recorded: readonly Recorded[]) => Statement,
+  ) {
     this.#database = database
     this.#clock = clock
+    this.#toStatement = toStatement
   }
 
   /** Resolves when it is committed. Rejects when it is not within the ack wait, or nobody knows: the message comes again then. */
-  record(deliveries: readonly LedgerDelivery[]): Promise<void> {
+  record(deliveries: readonly LedgerDelivery[], delayMs = 0): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ deliveries, resolve, reject })
+      this.#waiting.push({ deliveries, delayMs, resolve, reject })
       if (!this.#isWorking) void this.#work()
     })
   }
@@ -75,11 +89,9 @@ export class Settlements {
 
   /** @returns why it is not known to be recorded */
   async #write(batch: readonly Waiting[]): Promise<BusError | undefined> {
-    const deliveries = batch.flatMap((waiting) => waiting.deliveries)
-    const consumers = deliveries.map((delivery) => delivery.consumer)
-    const positions = deliveries.map((delivery) => delivery.message.sequence)
+    const recorded = batch.flatMap(({ deliveries, delayMs }) => deliveries.map((delivery) => ({ delivery, delayMs })))
     try {
-      await this.#database.query('work', settle(this.#database.schema, consumers, positions))
+      await this.#database.query('work', this.#toStatement(this.#database.schema, recorded))
       for (const { resolve } of batch) resolve()
       return undefined
     } catch (thrown) {
@@ -104,4 +116,22 @@ export class Settlements {
       this.#clock.timer(ms, resolve)
     })
   }
+}
+
+export function settledStatement(schema: string, recorded: readonly Recorded[]): Statement {
+  return settle(schema, consumersOf(recorded), positionsOf(recorded))
+}
+
+export function failedStatement(schema: string, recorded: readonly Recorded[]): Statement {
+  const attempts = recorded.map(({ delivery }) => delivery.attempt)
+  const delaysMs = recorded.map(({ delayMs }) => delayMs)
+  return noteFailed(schema, consumersOf(recorded), positionsOf(recorded), attempts, delaysMs)
+}
+
+function consumersOf(recorded: readonly Recorded[]): number[] {
+  return recorded.map(({ delivery }) => delivery.consumer)
+}
+
+function positionsOf(recorded: readonly Recorded[]): number[] {
+  return recorded.map(({ delivery }) => delivery.message.sequence)
 }

@@ -5,6 +5,7 @@ import { progress } from './0003-progress.js'
 import { views } from './0004-views.js'
 import { group } from './0005-group.js'
 import { delayed } from './0006-delayed.js'
+import { failed } from './0007-failed.js'
 
 export interface Migration {
   readonly version: number
@@ -20,4 +21,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 4, name: 'views', sql: views },
   { version: 5, name: 'group', sql: group },
   { version: 6, name: 'delayed', sql: delayed },
+  { version: 7, name: 'failed', sql: failed },
 ]

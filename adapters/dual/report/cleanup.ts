@@ -10,6 +10,7 @@ import { describeThrown } from '../../../src/errors.js'
 import type { Logger } from '../../../src/logger.js'
 import type { Database, Statement } from '../database/database.js'
 import { type AdvancedFloor, advanceFloor, listConsumers } from '../sql/advance-floor.js'
+import { dropFailed } from '../sql/drop-failed.js'
 import { type DroppedInbox, dropInbox } from '../sql/drop-inbox.js'
 import { type Dropped, dropPastIds } from '../sql/drop-past-ids.js'
 import { dropRelays } from '../sql/drop-relays.js'
@@ -65,6 +66,7 @@ export class Cleanup {
   async clean(): Promise<void> {
     await this.#forgetAged()
     await this.#advanceFloors()
+    await this.#ask((schema) => dropFailed(schema, this.#rows))
     await this.#dropInbox()
     const { keepIdsMs, leaseMs } = this.#parts
     await this.#repeat(async () => {

@@ -1,9 +1,7 @@
 /** Settlements that PostgreSQL does not take at once: repeated while the message is ours, and not a moment longer. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { Attempts } from '../../../../adapters/dual/consume/attempts.js'
 import { LedgerDelivery } from '../../../../adapters/dual/consume/ledger-delivery.js'
-import { Settlements } from '../../../../adapters/dual/consume/settlements.js'
-import { systemClock } from '../../../../src/clock.js'
+import { Settlements, settledStatement } from '../../../../adapters/dual/consume/settlements.js'
 import type { Message } from '../../../../src/message.js'
 import { NO_HEADERS } from '../../../../src/message.js'
 import { range, refuses, until } from '../../../../testing/suite/expect.js'
@@ -29,7 +27,7 @@ afterAll(async () => {
 function delivery(consumer: number, sequence: number, expiresAt: number): LedgerDelivery {
   const message = { stream: 'orders', sequence, time: 0, id: `i${sequence}`, subject: 'orders.a', key: undefined }
   const stored = { ...message, headers: NO_HEADERS, payload: Buffer.from('1') }
-  return new LedgerDelivery(stored, { message: stored, attempt: 1, expiresAt }, consumer, new Attempts(systemClock))
+  return new LedgerDelivery(stored, { message: stored, attempt: 1, expiresAt }, consumer)
 }
 
 it.each(['cut before', 'swallow and cut'] as const)(
@@ -56,11 +54,11 @@ it('is given up when the ack wait is over, unless that was extended, or when the
   await lab.publish('orders.1', 'orders.2', 'orders.3')
   const consumer = await lab.consumer('billing', 'orders')
   const clock = new HandClock()
-  const settlements = new Settlements(lab.database, clock)
+  const settlements = new Settlements(lab.database, clock, settledStatement)
   const fault = proxy.at(/given_up.*\.settle\(/, 'cut before', { times: 1000 })
   const inner = { message: delivery(consumer, 3, 0).message, attempt: 1, expiresAt: 1000 }
   const [short, long] = [delivery(consumer, 1, 1000), delivery(consumer, 2, 60_000)]
-  const extended = new LedgerDelivery(inner.message, inner, consumer, new Attempts(clock))
+  const extended = new LedgerDelivery(inner.message, inner, consumer)
   const given = refuses('BUS_UNAVAILABLE', () => settlements.record([short]))
   let isRecorded = false
   const kept = Promise.all([settlements.record([long]), settlements.record([extended])]).then(() => {

@@ -1,6 +1,7 @@
 /** Two copies of a message in the inner stream, as when it was lost during its rebuild: each is counted for itself over there. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { STAMP_HEADER } from '../../../../adapters/dual/stamp.js'
 import { MemoryBroker, memory } from '../../../../adapters/memory/index.js'
 import { systemClock } from '../../../../src/clock.js'
 import type { HandlerContext } from '../../../../src/index.js'
@@ -17,31 +18,43 @@ beforeAll(async () => {
 })
 afterAll(() => postgres.stop())
 
-it.each([undefined, 'key'] as const)('attempts rise and keep their backoff, order: %s', async (order) => {
-  const broker = new MemoryBroker()
-  await using lab = await DualLab.open(postgres, { inner: () => memory({ broker }) })
-  const bus = await lab.bus({ dual: { compareEvery: 0 } })
-  const attempts: { readonly number: number; readonly at: number }[] = []
-  const handler = async (_: unknown, { attempt }: HandlerContext): Promise<void> => {
-    attempts.push({ number: attempt, at: performance.now() })
-    if (attempt === 1) await copyAgain(broker)
-    if (attempt < 4) throw new Error('not yet')
-  }
-  const retry = { backoff: [BACKOFF_MS], jitter: 0 }
-  const pool = await bus.consume({ name: 'billing', stream: 'orders', ...(order && { order }) }, handler, { retry })
-  await bus.publish('orders.a', 1, { key: 'k' })
-  await lab.settled('billing')
-  await until(async () => pool.stats().lag === 0, 'both copies to be gone')
+it.each([
+  { order: undefined, processes: 1 },
+  { order: 'key', processes: 1 },
+  { order: undefined, processes: 2 },
+] as const)(
+  'attempts rise and keep their backoff: order $order, processes: $processes',
+  async ({ order, processes }) => {
+    const broker = new MemoryBroker()
+    await using lab = await DualLab.open(postgres, { inner: () => memory({ broker }) })
+    const attempts: { readonly number: number; readonly at: number }[] = []
+    const handler = async (_: unknown, { attempt }: HandlerContext): Promise<void> => {
+      attempts.push({ number: attempt, at: performance.now() })
+      if (attempt === 1) await copyAgain(broker)
+      if (attempt < 4) throw new Error('not yet')
+    }
+    const retry = { backoff: [BACKOFF_MS], jitter: 0 }
+    const consumer = { name: 'billing', stream: 'orders', ...(order && { order }) }
+    const buses = await Promise.all(range(1, processes).map(() => lab.bus({ dual: { compareEvery: 0 } })))
+    const pools = await Promise.all(buses.map((bus) => bus.consume(consumer, handler, { retry })))
+    await nth(buses, 0).publish('orders.a', 1, { key: 'k' })
+    await lab.settled('billing')
+    await until(() => pools.every((pool) => pool.stats().lag === 0), 'both copies to be gone')
 
-  expect(attempts.map(({ number }) => number)).toEqual([1, 2, 3, 4])
-  for (const n of range(1, 3)) expect(nth(attempts, n).at - nth(attempts, n - 1).at).toBeGreaterThan(0.95 * BACKOFF_MS)
-})
+    expect(attempts.map(({ number }) => number)).toEqual([1, 2, 3, 4])
+    for (const n of range(1, 3))
+      expect(nth(attempts, n).at - nth(attempts, n - 1).at).toBeGreaterThan(0.95 * BACKOFF_MS)
+    expect(await lab.count('%.failed')).toBe(0)
+  },
+)
 
-/** Once more what lies in the inner stream. */
+/** Once more what lies in the inner stream, marked as the relay marks what it sends again. */
 async function copyAgain(broker: MemoryBroker): Promise<void> {
   const inner = memory({ broker })
   await inner.open({ clock: systemClock, logger: silentLogger, random: Math.random, strict: false })
-  for await (const message of inner.read({ stream: 'orders', filters: ['orders.>'], from: 'all' }))
-    await inner.publish([{ ...message, dedupId: randomUUID(), isFresh: false, delayMs: 0 }], 5000)
+  for await (const message of inner.read({ stream: 'orders', filters: ['orders.>'], from: 'all' })) {
+    const headers = { ...message.headers, [STAMP_HEADER]: `${message.headers[STAMP_HEADER]} again` }
+    await inner.publish([{ ...message, headers, dedupId: randomUUID(), isFresh: false, delayMs: 0 }], 5000)
+  }
   await inner.close()
 }

@@ -47,6 +47,30 @@ describe('cleaning', () => {
     expect([nth(runs, 0)[1], odd]).toEqual([31, [[1, 'duplicate', 26]]])
   })
 
+  it('forgets how often a message was tried when nobody is handed it any more, and not before', async () => {
+    await using lab = await LedgerLab.open(server.url)
+    await lab.publish(...range(1, 10).map(() => 'orders.1'))
+    const consumer = await lab.consumer('all', 'orders')
+    await lab.sql(
+      'select %.note_failed($1, $2, $3, $4)',
+      Array(10).fill(consumer),
+      range(1, 10),
+      Array(10).fill(2),
+      Array(10).fill(0),
+    )
+    await lab.settle(consumer, 1)
+    // As a message that is over age leaves.
+    await lab.sql('insert into %.settled select $1, n from generate_series(2, 6) n', consumer)
+    await lab.sql('insert into %.owed values ($1, 5)', consumer)
+    const kept = async () =>
+      (await lab.sql<{ position: string }>('select position from %.failed order by 1')).map((row) =>
+        Number(row.position),
+      )
+    expect(await kept()).toEqual(range(2, 10))
+    await cleanup(lab).clean()
+    expect(await kept()).toEqual([5, 7, 8, 9, 10])
+  })
+
   it('PG-I3: forgets what a handler did only when its message cannot come again', async () => {
     await using lab = await LedgerLab.open(server.url)
     await lab.publish(...range(1, 30).map(() => 'orders.1'))
