@@ -1,7 +1,8 @@
 /**
- * What became of deliveries, on its way to the ledger: settlements, and failed attempts. What comes while one statement is under way goes together in the next. It is recorded first
- * and told to the inner backend afterwards, so that a message that it brings again can be recognised. One that could not be recorded is
- * repeated for as long as its message is this process's: a short outage of PostgreSQL costs no redelivery.
+ * What became of deliveries, on its way to the ledger: that they are settled, or that an attempt failed. What comes while one statement is
+ * under way goes together in the next. It is recorded first and told to the inner backend afterwards, so that a message that it brings
+ * again can be recognised. What could not be recorded is repeated for as long as its message is this process's: a short outage of
+ * PostgreSQL costs no redelivery.
  *
  *   waiting ---> sent ---> recorded
  *      ^           +-----> failed, for now ---> its ack wait is over, or we close ---> rejected
@@ -23,6 +24,9 @@ export interface Recorded {
   readonly delayMs: number
 }
 
+/** One statement for many, idempotent. */
+type ToStatement = (schema: string, recorded: readonly Recorded[]) => Statement
+
 interface Waiting {
   readonly deliveries: readonly LedgerDelivery[]
   readonly delayMs: number
@@ -33,18 +37,14 @@ interface Waiting {
 export class Settlements {
   readonly #database: Database
   readonly #clock: Clock
-  readonly #toStatement: (schema: string, recorded: readonly Recorded[]) => Statement
+  readonly #toStatement: ToStatement
   #waiting: Waiting[] = []
   #isWorking = false
   #isClosed = false
   #onIdle: () => void = () => {}
   #resume: () => void = () => {}
 
-  constructor(
-    database: Database,
-    clock: Clock,
-    toStatement: (schema: string, recorded: readonly Recorded[]) => Statement,
-  ) {
+  constructor(database: Database, clock: Clock, toStatement: ToStatement) {
     this.#database = database
     this.#clock = clock
     this.#toStatement = toStatement
@@ -118,11 +118,10 @@ export class Settlements {
   }
 }
 
-export function settledStatement(schema: string, recorded: readonly Recorded[]): Statement {
-  return settle(schema, consumersOf(recorded), positionsOf(recorded))
-}
+export const settledStatement: ToStatement = (schema, recorded) =>
+  settle(schema, consumersOf(recorded), positionsOf(recorded))
 
-export function failedStatement(schema: string, recorded: readonly Recorded[]): Statement {
+export const failedStatement: ToStatement = (schema, recorded) => {
   const attempts = recorded.map(({ delivery }) => delivery.attempt)
   const delaysMs = recorded.map(({ delayMs }) => delayMs)
   return noteFailed(schema, consumersOf(recorded), positionsOf(recorded), attempts, delaysMs)

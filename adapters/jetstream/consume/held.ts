@@ -1,6 +1,6 @@
 /**
- * What a feed was handed and has not settled. A server that comes back with an older state of its consumer has forgotten the last of it and
- * hands it to somebody else: nothing tells, but its numbers show it: they go back.
+ * What a feed was handed and has not settled. A server that comes back with an older state of its consumer has forgotten the last of it, and
+ * hands that to somebody else. Nothing tells of it, but the numbers of what it hands out go back.
  */
 import type { Away } from './away.js'
 import type { Arrival, JetStreamDelivery } from './delivery.js'
@@ -15,7 +15,6 @@ export interface Earlier {
 
 export class Held {
   readonly #deliveries = new Map<number, JetStreamDelivery>()
-  /** The number of the last hand-out that arrived. */
   #last = 0
 
   get size(): number {
