@@ -64,7 +64,7 @@ describe('npm run demo on dual', () => {
   })
 })
 
-describe('npm run demo -- --chaos on dual', () => {
+describe.concurrent('npm run demo -- --chaos on dual', () => {
   const env = { MESSAGE_BUS: 'dual' }
 
   it(

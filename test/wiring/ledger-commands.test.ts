@@ -71,7 +71,7 @@ async function inServer(work: (manager: Awaited<ReturnType<typeof jetstreamManag
   }
 }
 
-describe('busbar verify and repair', PATIENCE, () => {
+describe.concurrent('busbar verify and repair', PATIENCE, () => {
   it('end with 0 when both are the same', async () => {
     const { env, stream } = await ledgerOfFive()
     const { code, out, err } = await busbar(['verify', '--json'], env)
@@ -146,7 +146,7 @@ describe('busbar verify and repair', PATIENCE, () => {
   })
 })
 
-describe('busbar migrate', PATIENCE, () => {
+describe.concurrent('busbar migrate', PATIENCE, () => {
   it('makes the schema, and does nothing the second time', async () => {
     const env = environment()
     expect((await busbar(['verify'], env)).code).toBe(78)
