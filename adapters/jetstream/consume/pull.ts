@@ -151,6 +151,8 @@ export class Pull {
 
   #request(): void {
     const count = this.#credit
+    // Nothing was asked for, so nothing had to be heard, and nothing lies in the socket.
+    if (this.#open === 0) this.#heardAt = this.#connection.host.clock.monotonic()
     this.#credit = 0
     this.#open += count
     this.#subscribe()
@@ -248,7 +250,6 @@ export class Pull {
   /** A look each second while something is asked for. */
   #watchOver(): void {
     const { clock } = this.#connection.host
-    this.#heardAt = clock.monotonic()
     const look = (): void => {
       this.#watch = undefined
       if (this.#isPaused || this.#open === 0) return

@@ -8,7 +8,7 @@ import { jetstream } from '../../../adapters/jetstream/index.js'
 import { createBus } from '../../../src/bus.js'
 import { type Clock, systemClock } from '../../../src/clock.js'
 import type { MessageBus } from '../../../src/message-bus.js'
-import { pass, range, until } from '../../../testing/suite/expect.js'
+import { nth, pass, range, until } from '../../../testing/suite/expect.js'
 import { type NatsServer, startNats } from '../../servers/nats-server.js'
 import { startProxy } from '../../servers/proxy.js'
 import { StandingClock } from './fixtures/standing-clock.js'
@@ -105,3 +105,32 @@ async function busWith(stream: string, clock: Clock = systemClock, servers = ser
   await bus.connect()
   return bus
 }
+
+it('what comes to a process that asked for nothing for a while has not lain in its socket', {
+  timeout: 20_000,
+}, async () => {
+  const ackWaitMs = 1500
+  await using bus = createBus({
+    adapter: jetstream({ servers: server.url }),
+    streams: [{ name: 'idle', subjects: ['idle.>'] }],
+  })
+  await bus.connect()
+  await bus.publish('idle.a', 1)
+  const startedAt: number[] = []
+  await bus.consume(
+    { name: 'idler', stream: 'idle', ackWait: ackWaitMs },
+    async ({ data }) => {
+      startedAt.push(performance.now())
+      // It asks again before its watch over silence has ended.
+      if (data === 1) await pass(900)
+    },
+    { concurrency: 1, prefetch: 0 },
+  )
+  await until(() => startedAt.length === 1, 'the first one')
+  await pass(ackWaitMs + 200)
+  const publishedAt = performance.now()
+  await bus.publish('idle.a', 2)
+  await until(() => startedAt.length === 2, 'the second one')
+  // Taken for late, it would come again after the ack wait.
+  expect(nth(startedAt, 1) - publishedAt).toBeLessThan(ackWaitMs - 500)
+})
