@@ -20,8 +20,8 @@ import type { BatchContext, HandlerContext } from './worker-pool-options.js'
 export class Held {
   readonly message: StoredMessage
   readonly received: ReceivedMessage
-  /** The attempt that its handler is told; fixed, though the backend may count on while the handler runs. */
-  readonly attempt: number
+  /** The attempt that its handler is told; fixed once it has started, though the backend may count on while the handler runs. */
+  attempt: number
   /** What to settle: the newest delivery, when the backend sent the message again meanwhile. */
   delivery: Delivery
   /** While its handler runs. */

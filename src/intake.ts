@@ -50,6 +50,7 @@ export class Intake {
     if (known !== undefined) {
       // Its ack wait passed while we hold it. Starting it again would duplicate it; settling it must name the new delivery.
       known.delivery = delivery
+      if (known.running === undefined) known.attempt = delivery.attempt
       return
     }
     this.#heartbeat.start()

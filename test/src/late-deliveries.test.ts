@@ -97,6 +97,21 @@ describe('a pool whose heartbeats are not heard', () => {
   })
 })
 
+describe('a message that was handed out again before it was started', () => {
+  it('is started as the attempt that it is by then', async () => {
+    const clock = new HandClock()
+    const { bus, adapter, gate, ran } = await holdThree(clock)
+    adapter.isDeaf = true
+    clock.advance(30_000)
+    await settled()
+    adapter.isDeaf = false
+    gate.open()
+    for (let turn = 0; turn < 5; turn++) await settled()
+    expect(ran.slice(0, 2)).toEqual(['orders.1 attempt 1', 'orders.2 attempt 2'])
+    await bus.close()
+  })
+})
+
 describe('a message that was redelivered and then settled by its first holder', () => {
   it('is not started by the second', async () => {
     const [world, slowClock, clock] = [new HandClock(), new HandClock(), new HandClock()]
