@@ -1,6 +1,7 @@
 /** What the background work of a ledger removes, and above all what it leaves. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inspectLedger } from '../../../../adapters/dual/report/inspect.js'
+import { type Failed, failedOf } from '../../../../adapters/dual/sql/failed-of.js'
 import type { LogFields, Logger } from '../../../../src/logger.js'
 import type { StreamDefinition } from '../../../../src/topology.js'
 import { nth, range, until } from '../../../../testing/suite/expect.js'
@@ -69,6 +70,23 @@ describe('cleaning', () => {
     expect(await kept()).toEqual(range(2, 10))
     await cleanup(lab).clean()
     expect(await kept()).toEqual([5, 7, 8, 9, 10])
+  })
+
+  it('PG-L9: tells how long an attempt is not due, months included', async () => {
+    await using lab = await LedgerLab.open(server.url)
+    const consumer = await lab.consumer('all', 'orders')
+    const failed = async (...positions: number[]) => {
+      const { text, values = [] } = failedOf('%', consumer, positions)
+      return (await lab.sql<Failed>(text, ...values)).map(({ attempt, wait_ms }) => [attempt, wait_ms])
+    }
+    const delays = [0, 50_000, 90 * DAY_MS]
+    await lab.sql('select %.note_failed($1, $2, $3, $4)', Array(3).fill(consumer), [1, 2, 3], [1, 2, 3], delays)
+    expect(await failed(1)).toEqual([[1, 0]])
+    expect(await failed(3, 4)).toEqual([[3, 2_147_483_647]])
+    const [[attempt = 0, waitMs = 0] = []] = await failed(2)
+    expect(attempt).toBe(2)
+    expect(waitMs).toBeGreaterThan(30_000)
+    expect(waitMs).toBeLessThanOrEqual(50_000)
   })
 
   it('PG-I3: forgets what a handler did only when its message cannot come again', async () => {
