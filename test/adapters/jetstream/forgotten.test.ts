@@ -41,7 +41,7 @@ it('what the server has forgotten to have handed out is not started by who holds
 it('JS-S11: what was held by extensions that the server has forgotten is not started, while somebody else is handed it', {
   timeout: 40_000,
 }, async () => {
-  const consumer = { name: 'late', stream: 'orders', ackWait: '2s', filter: 'orders.b' } as const
+  const consumer = { name: 'late', stream: 'orders', ackWait: '4s', filter: 'orders.b' } as const
   await using two = await TwoHolders.open([server.url, server.url], consumer)
   const pool = await two.hold()
   for (const n of [1, 2]) await two.first.publish('orders.b', n)
@@ -49,7 +49,7 @@ it('JS-S11: what was held by extensions that the server has forgotten is not sta
   await server.restartGently()
   const state = stateOf('late')
   await copyFile(state, `${state}.older`)
-  await pass(1800)
+  await pass(3600)
 
   await server.kill()
   await copyFile(`${state}.older`, state)
