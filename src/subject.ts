@@ -18,7 +18,7 @@ const MAX_TOKENS = 32
 const TOKEN = /^[!-)+,\-/-=?-~]+$/
 // `$JS`, `$SYS`, `$KV` start with a dollar; inboxes are the one server namespace that does not.
 const RESERVED_FIRST_TOKEN = '_INBOX'
-/** Some 5 MB at most. A cache that many subjects leave empty again and again would be slower than none. */
+/** Some 5 MB for subjects of ordinary length. A cache that is emptied again and again would be slower than none. */
 const CHECKED_MAX = 50_000
 
 const checkedSubjects = new Set<string>()

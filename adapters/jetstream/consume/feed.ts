@@ -134,7 +134,7 @@ export class JetStreamFeed implements Feed {
     await this.#pull.pause()
   }
 
-  /** The last call wins: an earlier one waits for answers that cannot come any more. */
+  /** The last call wins: an earlier one waits for answers that cannot come any more. @param isDoubtful extensions may have been lost */
   async #begin(isDoubtful = false): Promise<void> {
     const round = ++this.#round
     if (isDoubtful) this.#held.forgetExtensions()
