@@ -115,7 +115,10 @@ export class DualAdapter implements Adapter {
     const own = ledgerDeliveries(deliveries)
     const inner = own.map((delivery) => delivery.inner)
     if (settlement.kind === 'nak')
-      return failures.record(own, settlement.delayMs).then(() => this.#inner.settle(inner, settlement))
+      return failures.record(own, settlement.delayMs).then(() => {
+        for (const feed of this.#feeds) feed.failed(own)
+        return this.#inner.settle(inner, settlement)
+      })
     if (settlement.kind !== 'ack' && settlement.kind !== 'term') return this.#inner.settle(inner, settlement)
     const unrecorded = own.filter((delivery) => !delivery.isRecorded)
     if (unrecorded.length === 0) return this.#tellInner(own, settlement)

@@ -10,7 +10,7 @@ import { dual } from '../../adapters/dual/index.js'
 import { MemoryBroker, memory } from '../../adapters/memory/index.js'
 import type { Adapter } from '../../src/adapter.js'
 import { systemClock } from '../../src/clock.js'
-import { createBus, type MessageBus } from '../../src/index.js'
+import { createBus, type Message, type MessageBus } from '../../src/index.js'
 import { silentLogger } from '../../src/logger.js'
 import { withHeaders } from '../../src/message.js'
 import { until } from '../../testing/suite/expect.js'
@@ -41,6 +41,7 @@ const stamp = fc.oneof(
 )
 
 describe('a ledger beside strangers', () => {
+  const broker = new MemoryBroker()
   let postgres: Awaited<ReturnType<typeof startPostgres>>
   let bus: MessageBus
   let inner: Adapter
@@ -49,13 +50,9 @@ describe('a ledger beside strangers', () => {
   beforeAll(async () => {
     postgres = await startPostgres()
     database = new pg.Pool({ connectionString: postgres.url, max: 2 })
-    const broker = new MemoryBroker()
     inner = memory({ broker })
     await inner.open({ clock: systemClock, logger: silentLogger, random: Math.random, strict: false })
-    const streams = ['l', 'rows'].map((name) => ({ name, subjects: [`${name}.>`] }))
-    const adapter = dual({ inner: memory({ broker }), connection: postgres.url, schema: 'strangers' })
-    bus = createBus({ adapter, streams: [...streams, Neighbour.stream()] })
-    await bus.connect()
+    bus = await connect()
     neighbour = await Neighbour.of(bus)
   })
   afterAll(async () => {
@@ -65,6 +62,14 @@ describe('a ledger beside strangers', () => {
     await database.end()
     await postgres.stop()
   })
+
+  async function connect(): Promise<MessageBus> {
+    const streams = ['l', 'rows'].map((name) => ({ name, subjects: [`${name}.>`] }))
+    const adapter = dual({ inner: memory({ broker }), connection: postgres.url, schema: 'strangers' })
+    const connected = createBus({ adapter, streams: [...streams, Neighbour.stream()] })
+    await connected.connect()
+    return connected
+  }
 
   async function forge(subject: string, stamped: string, payload: Uint8Array): Promise<void> {
     const id = randomUUID()
@@ -95,6 +100,32 @@ describe('a ledger beside strangers', () => {
     )
     expect(isForged).toBe(false)
     await pool.stop()
+  })
+
+  it('nobody gets what bears the position of a row that is under way, and not its time', PATIENCE, async () => {
+    const handled: string[] = []
+    let finish = (): void => {}
+    const isFinished = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    // Who holds the row does not start it again: another process might.
+    await using another = await connect()
+    const handler = async ({ subject }: Message): Promise<void> => {
+      handled.push(subject)
+      await isFinished
+    }
+    const consumer = { name: 'guarded', stream: 'l', from: 'new' } as const
+    const pools = [await bus.consume(consumer, handler), await another.consume(consumer, handler)]
+    const { sequence } = await bus.publish('l.honest', 'under way')
+    await until(() => handled.length === 1, 'it to be under way')
+    const stamps = [0, -1e15, Number.MAX_SAFE_INTEGER].flatMap((time) => ['', ' again'].map((word) => `${time}${word}`))
+    for (const stamped of stamps) await forge('l.forged', `${sequence} ${stamped}`, Buffer.from('"forged"'))
+    // Each gets one of them, behind them in its line.
+    await Promise.all(['one', 'two'].map((name) => bus.publish('l.honest', name)))
+    await until(() => handled.filter((subject) => subject === 'l.honest').length === 3, 'what comes afterwards')
+    finish()
+    expect(handled).toEqual(['l.honest', 'l.honest', 'l.honest'])
+    await Promise.all(pools.map((pool) => pool.stop()))
   })
 
   it.each([

@@ -9,7 +9,7 @@ import { describeThrown } from '../../../src/errors.js'
 import type { StoredMessage } from '../../../src/message.js'
 import type { ResolvedConsumer } from '../../../src/topology.js'
 import type { Database } from '../database/database.js'
-import { type Failed, failedOf } from '../sql/failed-of.js'
+import { type Known, known } from '../sql/known.js'
 import { notNeeded, type Position } from '../sql/not-needed.js'
 import { fromInner, type Stamp, stampOf } from '../stamp.js'
 import type { Standing } from './consumers.js'
@@ -23,6 +23,8 @@ const RETRY_MS = 200
 const RETRIES_PER_ACK_WAIT = 3
 /** What reached the inner backend so much later than the ledger may come from a process that was stopped meanwhile (PG-L2). */
 const LATE_MS = 1000
+/** By so much a copy comes later than an attempt is due: the copy that failed is over it by then, so that two processes are not both at it. */
+const COPY_MS = 1000
 
 export interface FeedParts {
   readonly database: Database
@@ -43,12 +45,6 @@ interface Arrived {
   readonly gap: Gap | undefined
 }
 
-interface Answers {
-  /** Positions that need not be handed out. */
-  readonly done: ReadonlySet<number>
-  readonly failed: ReadonlyMap<number, Failed>
-}
-
 export class LedgerFeed implements Sink, Feed {
   readonly consumer: string
   readonly #parts: FeedParts
@@ -59,6 +55,8 @@ export class LedgerFeed implements Sink, Feed {
   /** Arrived, behind a question. */
   #line: Arrived[] = []
   #isAsking = false
+  /** Of what failed since the ledger was asked: its answer may be of before. */
+  readonly #failedSince = new Set<number>()
   #feed: Feed | undefined
   #granted = 0
   #isStopped = false
@@ -100,6 +98,13 @@ export class LedgerFeed implements Sink, Feed {
     const unheard = this.#line.map(({ delivery }) => delivery.inner)
     this.#line = []
     if (unheard.length > 0) await this.#settle(unheard, 'release')
+  }
+
+  /** Attempts at these have failed, and the ledger has counted them. */
+  failed(deliveries: readonly LedgerDelivery[]): void {
+    if (!this.#isAsking) return
+    for (const { consumer, message } of deliveries)
+      if (consumer === this.#parts.standing.id) this.#failedSince.add(message.sequence)
   }
 
   // Sink: the inner backend's side.
@@ -145,7 +150,7 @@ export class LedgerFeed implements Sink, Feed {
 
   #arrival(delivery: Delivery, stamp: Stamp): Arrived {
     const { id, highest } = this.#parts.standing
-    const isLate = delivery.message.time - stamp.timeMs > LATE_MS
+    const isLate = Math.abs(delivery.message.time - stamp.timeMs) > LATE_MS
     const isInDoubt = stamp.isAgain || isLate || delivery.attempt > 1 || stamp.position <= highest
     const message = fromInner(delivery.message, stamp)
     const gap = this.#order?.gapBefore(stamp.position, delivery.message.sequence)
@@ -156,36 +161,42 @@ export class LedgerFeed implements Sink, Feed {
     this.#isAsking = true
     while (this.#line.length > 0 && !this.#isStopped) {
       const line = [...this.#line]
+      this.#failedSince.clear()
       const answers = await this.#answers(line)
       if (answers === undefined || this.#isStopped) continue
       this.#line = this.#line.slice(line.length)
-      const deliveries = line.map(({ delivery }) => delivery)
-      const isDone = ({ message }: LedgerDelivery): boolean => answers.done.has(message.sequence)
-      this.#passOver(deliveries.filter(isDone).map(({ inner }) => inner))
-      const needed = deliveries.filter((delivery) => !isDone(delivery))
-      this.#handOut(needed.filter((each) => this.#isDue(each, answers.failed.get(each.message.sequence))))
+      const done: Delivery[] = []
+      const due: LedgerDelivery[] = []
+      for (const { delivery } of line) {
+        const answer = answers.get(delivery)
+        if (answer?.is_foreign) this.#foreign(delivery.inner)
+        else if (answer?.is_done) done.push(delivery.inner)
+        else if (answer === undefined || this.#isDue(delivery, answer)) due.push(delivery)
+      }
+      this.#passOver(done)
+      this.#handOut(due)
     }
     // In the same breath as the last look at the line: nothing can arrive in between.
     this.#isAsking = false
   }
 
-  /** When their keys wait for what should have come before. Undefined when nobody could be asked. */
-  async #answers(line: readonly Arrived[]): Promise<Answers | undefined> {
-    const doubtful = line.filter(({ isInDoubt }) => isInDoubt).map(({ delivery }) => delivery.message.sequence)
+  /** When their keys wait for what should have come before. Of those in doubt. Undefined when nobody could be asked. */
+  async #answers(line: readonly Arrived[]): Promise<ReadonlyMap<LedgerDelivery, Known> | undefined> {
+    const doubtful = line.filter(({ isInDoubt }) => isInDoubt).map(({ delivery }) => delivery)
     const gaps = line.flatMap(({ gap }) => gap ?? [])
     const arrived = new Set(line.map(({ delivery }) => delivery.message.sequence))
     const isClosed = await this.#asked(async () => this.#order?.close(gaps, arrived).then(() => true) ?? true)
-    const done = isClosed === undefined ? undefined : await this.#notNeeded(doubtful)
-    const failed = done === undefined ? undefined : await this.#failed(doubtful)
-    return done === undefined || failed === undefined ? undefined : { done, failed }
+    return isClosed === undefined ? undefined : await this.#known(doubtful)
   }
 
-  async #failed(positions: readonly number[]): Promise<ReadonlyMap<number, Failed> | undefined> {
-    if (positions.length === 0) return new Map()
+  async #known(deliveries: readonly LedgerDelivery[]): Promise<ReadonlyMap<LedgerDelivery, Known> | undefined> {
+    if (deliveries.length === 0) return new Map()
     const { database, standing } = this.#parts
-    const statement = failedOf(database.schema, standing.id, positions)
-    const rows = await this.#asked(() => database.query<Failed>('work', statement))
-    return rows && new Map(rows.map((row) => [Number(row.position), row]))
+    const positions = deliveries.map(({ message }) => message.sequence)
+    const timesMs = deliveries.map(({ message }) => message.time)
+    const statement = known(database.schema, standing.id, positions, timesMs)
+    const rows = await this.#asked(() => database.query<Known>('work', statement))
+    return rows && new Map(deliveries.flatMap((delivery, at) => (rows[at] ? [[delivery, rows[at]]] : [])))
   }
 
   async #notNeeded(positions: readonly number[]): Promise<ReadonlySet<number> | undefined> {
@@ -225,11 +236,12 @@ export class LedgerFeed implements Sink, Feed {
    * The ledger has counted as many attempts or more: another copy of the message failed, or the inner backend has lost count with its stream.
    * The numbers of a message only rise, and no attempt comes before the backoff of the last one is over. @returns whether it may be handed out
    */
-  #isDue(delivery: LedgerDelivery, failed: Failed | undefined): boolean {
-    if (failed === undefined || delivery.attempt > failed.attempt) return true
-    delivery.attempt = failed.attempt + 1
-    if (failed.wait_ms > 0) this.#putAside(delivery.inner, failed.wait_ms)
-    return failed.wait_ms === 0
+  #isDue(delivery: LedgerDelivery, { attempt, wait_ms }: Known): boolean {
+    const isBehind = attempt !== null && delivery.attempt <= attempt
+    if (isBehind) delivery.attempt = attempt + 1
+    const isDue = !this.#failedSince.has(delivery.message.sequence) && !(isBehind && wait_ms > 0)
+    if (!isDue) this.#putAside(delivery.inner, wait_ms + COPY_MS)
+    return isDue
   }
 
   /** Newer messages of their keys may have waited for them: after an attempt whose settlement was recorded, and its answer lost. */

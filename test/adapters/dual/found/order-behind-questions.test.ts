@@ -21,6 +21,7 @@ afterAll(() => postgres.stop())
 it('hands out in the order of arrival what comes just after the ledger has answered', async () => {
   await using lab = await LedgerLab.open(postgres.url)
   await lab.publish('orders.1', 'orders.2', 'orders.3')
+  await lab.sql('update %.ledger set time = to_timestamp(position)')
   const id = await lab.consumer('billing', 'orders')
   const heard: number[] = []
   const sink: Sink = {
@@ -58,7 +59,7 @@ it('hands out in the order of arrival what comes just after the ledger has answe
 /** As the inner backend brings it: a second attempt is something to ask the ledger about. */
 function arriving(position: number, attempt = 1): Delivery {
   const message = { id: `note-${position}`, subject: `orders.${position}`, key: undefined, headers: NO_HEADERS }
-  const stamp = { position, timeMs: Date.now(), isAgain: false }
+  const stamp = { position, timeMs: 1000 * position, isAgain: false }
   const sent = toInner({ ...message, payload: new Uint8Array(), text: undefined }, stamp)
   return {
     attempt,

@@ -1,7 +1,7 @@
 /** What the background work of a ledger removes, and above all what it leaves. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inspectLedger } from '../../../../adapters/dual/report/inspect.js'
-import { type Failed, failedOf } from '../../../../adapters/dual/sql/failed-of.js'
+import { type Known, known } from '../../../../adapters/dual/sql/known.js'
 import type { LogFields, Logger } from '../../../../src/logger.js'
 import type { StreamDefinition } from '../../../../src/topology.js'
 import { nth, range, until } from '../../../../testing/suite/expect.js'
@@ -76,13 +76,16 @@ describe('cleaning', () => {
     await using lab = await LedgerLab.open(server.url)
     const consumer = await lab.consumer('all', 'orders')
     const failed = async (...positions: number[]) => {
-      const { text, values = [] } = failedOf('%', consumer, positions)
-      return (await lab.sql<Failed>(text, ...values)).map(({ attempt, wait_ms }) => [attempt, wait_ms])
+      const { text, values = [] } = known('%', consumer, positions, positions)
+      return (await lab.sql<Known>(text, ...values)).map(({ attempt, wait_ms }) => [attempt, wait_ms])
     }
     const delays = [0, 50_000, 90 * DAY_MS]
     await lab.sql('select %.note_failed($1, $2, $3, $4)', Array(3).fill(consumer), [1, 2, 3], [1, 2, 3], delays)
     expect(await failed(1)).toEqual([[1, 0]])
-    expect(await failed(3, 4)).toEqual([[3, 2_147_483_647]])
+    expect(await failed(3, 4)).toEqual([
+      [3, 2_147_483_647],
+      [null, 0],
+    ])
     const [[attempt = 0, waitMs = 0] = []] = await failed(2)
     expect(attempt).toBe(2)
     expect(waitMs).toBeGreaterThan(30_000)
