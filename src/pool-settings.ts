@@ -16,10 +16,7 @@ import type { BatchPoolOptions, PoolOptions } from './worker-pool-options.js'
 export interface PoolSettings {
   readonly consumer: ResolvedConsumer
   readonly concurrency: number
-  /** Deliveries that may run or be ready to run. */
-  readonly capacity: number
-  /** Deliveries are asked for in portions of at least this many. */
-  readonly portion: number
+  readonly prefetch: PrefetchSettings
   /** 0: no limit. */
   readonly timeoutMs: number
   readonly retry: RetryPolicy
@@ -30,6 +27,12 @@ export interface PoolSettings {
   readonly batchWithinMs: number
   /** Default for `stop()`. */
   readonly stopWithinMs: number
+}
+
+/** How many deliveries are held ready; both the same when the options say how many. */
+export interface PrefetchSettings {
+  readonly least: number
+  readonly most: number
 }
 
 export interface PoolHost {
@@ -47,6 +50,10 @@ export interface PoolHost {
 }
 
 const MAX_CONCURRENCY = 10_000
+/** Times as many as run: so many may be held ready by handlers that are fast enough. What is held is handed out again after a kill. */
+const PREFETCH_GROWTH = 8
+/** Of what may be unsettled of a consumer: other processes shall have their part. */
+const PREFETCH_SHARE = 0.25
 
 export function resolvePool(
   consumer: ResolvedConsumer,
@@ -55,12 +62,10 @@ export function resolvePool(
 ): PoolSettings {
   const concurrency = wholeNumber('concurrency', options.concurrency ?? 16, 1, MAX_CONCURRENCY)
   const { size: batchSize, withinMs: batchWithinMs } = resolveBatch(options.batch)
-  const prefetch = wholeNumber('prefetch', options.prefetch ?? concurrency * batchSize, 0, MAX_CONCURRENCY * batchSize)
   return {
     consumer,
     concurrency,
-    capacity: concurrency * batchSize + prefetch,
-    portion: Math.max(1, Math.floor(prefetch / 2)),
+    prefetch: resolvePrefetch(options.prefetch, concurrency, batchSize, consumer.maxInFlight),
     timeoutMs: durationMs('timeout', options.timeout ?? '30s'),
     retry: resolveRetry(options.retry),
     dedupMs: durationMs('dedup', options.dedup ?? '2m'),
@@ -69,6 +74,21 @@ export function resolvePool(
     batchWithinMs,
     stopWithinMs,
   }
+}
+
+function resolvePrefetch(
+  prefetch: number | undefined,
+  concurrency: number,
+  batchSize: number,
+  maxInFlight: number,
+): PrefetchSettings {
+  const running = concurrency * batchSize
+  if (prefetch !== undefined) {
+    const fixed = wholeNumber('prefetch', prefetch, 0, MAX_CONCURRENCY * batchSize)
+    return { least: fixed, most: fixed }
+  }
+  const most = Math.min(PREFETCH_GROWTH * running, Math.floor(PREFETCH_SHARE * maxInFlight))
+  return { least: running, most: Math.max(running, most) }
 }
 
 function resolveBatch(batch: BatchPoolOptions['batch'] | undefined): { size: number; withinMs: number } {

@@ -46,7 +46,10 @@ export interface BatchContext<M extends Message = Message> {
 export interface PoolOptions {
   /** Handler calls at a time, 1 to 10,000. Default 16. */
   readonly concurrency?: number
-  /** Up to this many deliveries are held ready beyond those running, so that a worker need not wait for the backend. Default: `concurrency`. */
+  /**
+   * Up to this many deliveries are held ready beyond those running, so that a worker need not wait for the backend. Default: what the
+   * handlers take in 50 ms, at least `concurrency` calls' worth, at most eight times that and a quarter of the consumer's `maxInFlight`.
+   */
   readonly prefetch?: number
   /** Longest time for one attempt; then `context.signal` aborts and the attempt has failed. Default `'30s'`; 0: no limit. */
   readonly timeout?: Duration

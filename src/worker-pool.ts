@@ -25,6 +25,7 @@ import { BusError } from './errors.js'
 import { Intake } from './intake.js'
 import { REDRIVE_HEADER, type StoredMessage } from './message.js'
 import type { PoolHost, PoolSettings } from './pool-settings.js'
+import { Prefetch } from './prefetch.js'
 import { deliveriesOf, Settler } from './settler.js'
 import type { Begun } from './transaction.js'
 import type { Pool, PoolStats, StopReport } from './worker-pool-options.js'
@@ -40,6 +41,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
   readonly #intake: Intake
   readonly #settler: Settler
   readonly #limits: Deadlines<Attempt>
+  readonly #prefetch: Prefetch
   #feed: Feed | undefined
   #granted = 0
   /** Handler calls. */
@@ -57,6 +59,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
     this.#host = host
     this.#settings = settings
     this.#call = call
+    this.#prefetch = new Prefetch(settings.prefetch)
     this.#intake = new Intake(host.clock, settings.consumer, (held) => this.#settler.extend(held))
     this.#settler = new Settler(host, settings, this.#intake, () => this.#pump())
     this.#limits = new Deadlines(host.clock, settings.timeoutMs, (attempt: Attempt) => this.#timeOut(attempt))
@@ -120,11 +123,12 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
   #pump(now?: number): void {
     if (this.#stopping !== undefined) return this.#checkIdle()
     if (this.#isPaused) return
-    const { concurrency, capacity, portion } = this.#settings
+    const { concurrency, batchSize } = this.#settings
     while (this.#running < concurrency && this.#intake.ready > 0 && this.#isBatchDue()) this.#start(now)
-    const room = capacity - (this.#intake.size - this.#intake.behind) - this.#granted
+    const prefetch = this.#prefetch.size
+    const room = concurrency * batchSize + prefetch - (this.#intake.size - this.#intake.behind) - this.#granted
     // Asked for in portions, because a request costs the backend more than a message does.
-    if (room < portion) return
+    if (room < 1 || room < Math.floor(prefetch / 2)) return
     this.#granted += room
     this.#feed?.grant(room)
   }
@@ -187,6 +191,7 @@ export class WorkerPool implements Pool, Sink, AttemptOwner {
 
   succeeded(attempt: Attempt, failures: ReadonlyMap<Held, unknown> | undefined): void {
     const now = this.#host.clock.monotonic()
+    this.#prefetch.handled(attempt.held.length, now)
     this.#end(attempt)
     this.#settler.succeeded(
       failures === undefined ? attempt.held : attempt.held.filter((held) => !failures.has(held)),
