@@ -6,6 +6,7 @@ import { views } from './0004-views.js'
 import { group } from './0005-group.js'
 import { delayed } from './0006-delayed.js'
 import { failed } from './0007-failed.js'
+import { skips } from './0008-skips.js'
 
 export interface Migration {
   readonly version: number
@@ -22,4 +23,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 5, name: 'group', sql: group },
   { version: 6, name: 'delayed', sql: delayed },
   { version: 7, name: 'failed', sql: failed },
+  { version: 8, name: 'skips', sql: skips },
 ]

@@ -99,6 +99,22 @@ it(
   },
 )
 
+it('PG-D4: a copy that is put back within a second of another change of servers gives other positions', async () => {
+  await using lab = await DualLab.open(postgres)
+  await lab.bus()
+  const first = await afterAnotherServer(lab)
+  expect(await afterAnotherServer(lab)).toBeGreaterThan(first + 20)
+})
+
+/** The position that an older copy goes on from. */
+async function afterAnotherServer(lab: Pick<DualLab, 'sql'>): Promise<number> {
+  await lab.sql(`update %.streams set server_start = 'epoch', high = 20`)
+  await lab.sql('select %.skip_unknown(array(select id from %.streams))')
+  const [{ high }] = (await lab.sql(`select high from %.streams where name = 'orders'`)) as [{ high: string }]
+  await lab.sql('delete from %.skipped')
+  return Number(high)
+}
+
 it(
   'PG-D4: a ledger put back to an older copy gives no position again, at once, by whatever way, while the broker is down too',
   TEST,
