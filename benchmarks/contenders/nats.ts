@@ -34,6 +34,7 @@ export const natsContenders: readonly Contender[] = [
   ...RATES.flatMap((rate) => [
     atRate(`nats-latency-${rate}`, `busbar: publish to handler at ${rate} messages/s, pool of 64`, busPatient, rate),
     atRate(`nats-latency-${rate}-official`, `${OFFICIAL}: the same`, openOfficialPeer, rate),
+    atRate(`nats-latency-${rate}-bare`, `${BARE}: the same`, openBarePeer, rate),
   ]),
   ...CALLERS.flatMap((callers) => {
     const load = { callers, groups: ['sync'], kind: ALWAYS } as const
