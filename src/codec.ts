@@ -13,11 +13,15 @@ const isOwn = Object.prototype.hasOwnProperty
 
 /** Deeper data is refused on both sides: it overflows the stack of somebody's decoder. */
 export const MAX_DEPTH = 500
+/** Characters of JSON. Copies wait for their readers in memory; with longer ones that would be too much. */
+const MAX_COPIED = 4096
 
 /** JSON as text, or bytes as they are: one of the two is there. */
 export interface Encoded {
   readonly text: string | undefined
   readonly bytes: Uint8Array | undefined
+  /** Of the data, for the first reader in this process. Undefined for what is no object, and for large ones. */
+  readonly copy: object | undefined
 }
 
 interface Convertible {
@@ -27,8 +31,8 @@ interface Convertible {
 /** Throws `BUS_INVALID_MESSAGE`. The result is a copy: later changes to the caller's data do not alter it. */
 export function encode(data: unknown): Encoded {
   try {
-    if (data instanceof Uint8Array) return { text: undefined, bytes: copyOf(data) }
-    return { text: toJson(data), bytes: undefined }
+    if (data instanceof Uint8Array) return { text: undefined, bytes: copyOf(data), copy: undefined }
+    return toJson(data)
   } catch (thrown) {
     if (thrown instanceof BusError) throw thrown
     throw new BusError('BUS_INVALID_MESSAGE', '[bus] data cannot be encoded as JSON', { cause: thrown })
@@ -41,63 +45,69 @@ function copyOf(data: Uint8Array): Uint8Array {
   return Buffer.from(data)
 }
 
-function toJson(data: unknown): string {
-  assertEncodable(data, 0)
-  const text: string | undefined = JSON.stringify(data)
-  if (text === undefined) throw invalid('data is undefined; publish null for "nothing"')
-  return text
+function toJson(data: unknown): Encoded {
+  const copy = copied(data, 0, '')
+  const text = JSON.stringify(copy)
+  const isKept = typeof copy === 'object' && copy !== null && text.length <= MAX_COPIED
+  return { text, bytes: undefined, copy: isKept ? copy : undefined }
 }
 
-function assertEncodable(value: unknown, depth: number): void {
+/** What a reader of the JSON will see. Each getter and each `toJSON` is asked once. @param name of the property that holds it */
+function copied(value: unknown, depth: number, name: string | number): unknown {
   switch (typeof value) {
     case 'string':
     case 'boolean':
-      return
+      return value
     case 'number':
       if (!Number.isFinite(value)) throw invalid(`data holds ${value}, which JSON cannot express`)
-      return
+      // JSON has no -0.
+      return value + 0
     case 'object':
-      if (value !== null) assertObject(value as Readonly<Record<string, unknown>>, depth)
-      return
+      return value === null ? null : copiedObject(value, depth, name)
+    case 'undefined':
+      if (depth === 0) throw invalid('data is undefined; publish null for "nothing"')
+      break
     default:
-      throw invalid(`data holds a ${typeof value}, which JSON cannot express`)
   }
+  throw invalid(`data holds a ${typeof value}, which JSON cannot express`)
 }
 
-function assertObject(value: object, depth: number): void {
+function copiedObject(value: object, depth: number, name: string | number): unknown {
   if (depth >= MAX_DEPTH) throw invalid(`data is a cycle or nested deeper than ${MAX_DEPTH} levels`)
   // A Buffer has a toJSON, but what it makes is an object that no reader turns back into bytes.
   if (typeof (value as Convertible).toJSON === 'function' && !(value instanceof Uint8Array))
-    return assertConverted(value, depth)
-  assertContents(value, depth)
+    return converted(value, depth, name)
+  return copiedContents(value, depth)
 }
 
-function assertContents(value: object, depth: number): void {
-  if (Array.isArray(value)) {
-    // An index loop, because holes are undefined too and iteration helpers skip them.
-    for (let at = 0; at < value.length; at++) assertEncodable(value[at], depth + 1)
-  } else assertRecord(value as Readonly<Record<string, unknown>>, depth)
+function copiedContents(value: object, depth: number): object {
+  if (!Array.isArray(value)) return copiedRecord(value as Readonly<Record<string, unknown>>, depth)
+  const copy: unknown[] = []
+  // An index loop, because holes are undefined too and iteration helpers skip them.
+  for (let at = 0; at < value.length; at++) copy.push(copied(value[at], depth + 1, at))
+  return copy
 }
 
-function assertRecord(value: Readonly<Record<string, unknown>>, depth: number): void {
+function copiedRecord(value: Readonly<Record<string, unknown>>, depth: number): object {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) assertFields(value)
+  const copy: Record<string, unknown> = {}
   // `for in` is the fastest way through the keys; inherited ones are none of JSON's business.
   for (const name in value) {
     const property = value[name]
     if (property === undefined || !isOwn.call(value, name)) continue
     if (name === 'toJSON' && typeof property === 'function') continue
     if (isPolluting(name, property)) throw pollutes('data', name)
-    assertEncodable(property, depth + 1)
+    copy[name] = copied(property, depth + 1, name)
   }
+  return copy
 }
 
-function assertConverted(value: object, depth: number): void {
-  const converted: unknown = Reflect.apply(Reflect.get(value, 'toJSON'), value, [''])
-  if (converted === undefined) throw invalid('data holds an object whose toJSON() returns undefined')
+function converted(value: object, depth: number, name: string | number): unknown {
+  const made: unknown = Reflect.apply(Reflect.get(value, 'toJSON'), value, [String(name)])
+  if (made === undefined) throw invalid('data holds an object whose toJSON() returns undefined')
   // It is asked once only: what it returns is encoded as it stands, a toJSON of its own or not.
-  if (typeof converted === 'object' && converted !== null) assertContents(converted, depth + 1)
-  else assertEncodable(converted, depth + 1)
+  return typeof made === 'object' && made !== null ? copiedContents(made, depth + 1) : copied(made, depth + 1, name)
 }
 
 /** An instance of a class is encoded by its fields; built-in containers have none and would become `{}`. */
@@ -113,8 +123,10 @@ function assertFields(value: object): void {
  * The data of a message. Throws `BUS_INVALID_MESSAGE`.
  * @param message its payload, or its text when there is one; bytes come back as a fresh `Uint8Array`
  */
-export function decode(message: Pick<StoredMessage, 'headers' | 'payload' | 'text'>): unknown {
+export function decode(message: Pick<StoredMessage, 'headers' | 'payload' | 'text' | 'takeCopy'>): unknown {
   if (message.headers[CONTENT_HEADER] === 'bytes') return new Uint8Array(message.payload)
+  const copy = message.takeCopy?.()
+  if (copy !== undefined) return copy
   // Text was written by `encode` in this process, which has checked what it encodes. Bytes may come from anybody.
   if (message.text !== undefined) return parse(message.text)
   const text = toText(message.payload)

@@ -15,6 +15,7 @@ export class Draft implements Outgoing {
   readonly delayMs: number
   readonly text: string | undefined
   #bytes: Uint8Array | undefined
+  #copy: object | undefined
 
   constructor(fields: Omit<Outgoing, 'dedupId' | 'payload' | 'text'>, encoded: Encoded) {
     this.id = fields.id
@@ -26,10 +27,17 @@ export class Draft implements Outgoing {
     this.delayMs = fields.delayMs
     this.text = encoded.text
     this.#bytes = encoded.bytes
+    this.#copy = encoded.copy
   }
 
   get payload(): Uint8Array {
     this.#bytes ??= Buffer.from(this.text ?? '')
     return this.#bytes
+  }
+
+  takeCopy(): object | undefined {
+    const copy = this.#copy
+    this.#copy = undefined
+    return copy
   }
 }

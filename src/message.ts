@@ -44,6 +44,11 @@ export interface Outgoing {
   readonly payload: Uint8Array
   /** The payload as JSON text, when it was encoded in this process: reading it saves decoding the bytes. */
   readonly text?: string | undefined
+  /**
+   * The data as it was published, which nobody else has: a backend in this process may hand it to the first reader, which saves parsing the
+   * text. Undefined from the second call on.
+   */
+  takeCopy?(): object | undefined
   /** Store it for readers only after this many ms. 0: at once. */
   readonly delayMs: number
 }
@@ -63,6 +68,8 @@ export interface StoredMessage {
   readonly payload: Uint8Array
   /** The payload as JSON text, when it was encoded in this process: reading it saves decoding the bytes. */
   readonly text?: string | undefined
+  /** As `Outgoing.takeCopy`. One reader only, because handlers may change what they are given. */
+  takeCopy?(): object | undefined
 }
 
 /** busbar's own headers. Users cannot set a header with this prefix, whatever its case. */

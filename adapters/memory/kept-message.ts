@@ -18,6 +18,8 @@ export class KeptMessage implements StoredMessage {
   readonly bytes: number
   /** Undefined while nobody has asked for the bytes of the text. */
   #payload: Uint8Array | undefined
+  /** What the first reader gets instead of parsing the text, which took a third of the cost of a message (`npm run bench`, row "memory"). */
+  #copy: object | undefined
 
   constructor(stream: string, sequence: number, time: number, published: Outgoing, bytes: number) {
     this.stream = stream
@@ -31,10 +33,17 @@ export class KeptMessage implements StoredMessage {
     this.text = published.text
     this.bytes = bytes
     this.#payload = published.text === undefined ? published.payload : undefined
+    this.#copy = published.takeCopy?.()
   }
 
   get payload(): Uint8Array {
     this.#payload ??= Buffer.from(this.text ?? '')
     return this.#payload
+  }
+
+  takeCopy(): object | undefined {
+    const copy = this.#copy
+    this.#copy = undefined
+    return copy
   }
 }

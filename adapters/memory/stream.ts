@@ -17,6 +17,8 @@ import { MessageLog } from './log.js'
 
 /** Ids that one dedup window holds at most; about 100 MB with small payloads. */
 const DEDUP_MAX_IDS = 200_000
+/** Of so many messages at least, and twice as many at most, the data waits beside its text. */
+const COPIES = 512
 
 interface Reader {
   readonly cursor: Cursor
@@ -78,6 +80,7 @@ export class MemoryStream {
     const earlier = this.#ids.get(message.dedupId, now)
     if (earlier !== undefined) return this.#repeated(message, earlier)
     this.#ids.add(acceptedLater(message), now)
+    message.takeCopy?.()
     return { status: 'accepted', stream: this.definition.name, sequence: 0, duplicate: false }
   }
 
@@ -180,6 +183,7 @@ export class MemoryStream {
   #store(outgoing: Outgoing, bytes: number): KeptMessage {
     const message = new KeptMessage(this.definition.name, this.log.last + 1, this.#clock.now(), outgoing, bytes)
     const wanted = this.#isWanted(message)
+    if (message.sequence % COPIES === 0) this.#dropCopies(message.sequence)
     if (wanted) {
       this.log.append(message)
       this.#bytes += bytes
@@ -188,6 +192,12 @@ export class MemoryStream {
     if (wanted) this.#tellArrived(message)
     this.onStored?.(message)
     return message
+  }
+
+  /** Of the newest messages only: what nobody reads soon is read from its text. */
+  #dropCopies(newest: number): void {
+    for (let sequence = newest - 2 * COPIES; sequence < newest - COPIES; sequence++)
+      this.log.get(sequence)?.takeCopy?.()
   }
 
   #tellArrived(message: StoredMessage): void {

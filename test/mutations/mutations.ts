@@ -33,6 +33,13 @@ export const MUTATIONS: readonly Mutation[] = [
     groups: ['settle', 'redelivery'],
   },
   {
+    name: 'what a handler does to its data is seen by a later attempt',
+    file: 'adapters/memory/kept-message.ts',
+    find: 'this.#copy = undefined',
+    replace: '',
+    groups: ['payload'],
+  },
+  {
     name: 'a message handed back with a delay is lost',
     file: consumer,
     find: '(clock, (out) => this.#putBack(out, 0))',

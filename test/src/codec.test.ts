@@ -22,11 +22,12 @@ function onTheWire(data: unknown): Stored {
   return { headers: NO_HEADERS, payload: Buffer.from(text ?? '') }
 }
 
-/** Through the bytes, after a check that the text in this process says the same. */
+/** Through the bytes, after a check that the text in this process says the same, and the copy. */
 function thereAndBack(data: unknown): unknown {
   const message = onTheWire(data)
-  const { text } = encode(data)
+  const { text, copy } = encode(data)
   if (text !== undefined) expect(decode({ ...message, text })).toEqual(decode(message))
+  if (copy !== undefined) expect(copy).toStrictEqual(decode(message))
   return decode(message)
 }
 
