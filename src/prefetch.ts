@@ -1,6 +1,6 @@
 /**
  * How many deliveries a pool holds ready when nobody says: what its handlers take in 50 ms. A fast pool need not wait for the backend then,
- * and a slow one holds nothing that another process could be working on. Measured: `docs/benchmarks.md`, consuming.
+ * and a slow one holds little that another process could be working on. Measured: `docs/benchmarks.md`, where the time goes.
  */
 import type { PrefetchSettings } from './pool-settings.js'
 

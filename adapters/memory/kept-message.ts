@@ -18,7 +18,7 @@ export class KeptMessage implements StoredMessage {
   readonly bytes: number
   /** Undefined while nobody has asked for the bytes of the text. */
   #payload: Uint8Array | undefined
-  /** What the first reader gets instead of parsing the text, which took a third of the cost of a message (`npm run bench`, row "memory"). */
+  /** What the first reader gets instead of parsing the text, which took a fifth of the CPU time of a message (profile: `docs/benchmarks.md`). */
   #copy: object | undefined
 
   constructor(stream: string, sequence: number, time: number, published: Outgoing, bytes: number) {
